@@ -1,0 +1,148 @@
+"""The interface that every registry fulfils, and the values that pass through it.
+
+The public methods live in the base class: they call the provider's ``_list``, ``_delete`` and so on, and let
+nothing but :class:`janitor.errors.RegistryError` out. A provider never decides: it lists what is there, and
+does to exactly the images that it is handed what it is told.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
+from typing import ClassVar
+
+import msgspec
+
+from janitor.core.image import Abilities, Image
+from janitor.core.pattern import PatternList
+from janitor.core.report import OutcomeKind, RequestCounts
+from janitor.errors import RegistryError, Unsupported
+
+
+class Field(StrEnum):
+    """What of an image may cost a request of its own, and is read only when a policy asks for it."""
+
+    CREATED = "created"
+    LABELS = "labels"
+    PULLED = "pulled"
+    SIZE = "size"
+    TYPE = "type"
+
+
+class Unit(msgspec.Struct, frozen=True, kw_only=True):
+    """What one listing covers: a repository; on some registries a group of repositories."""
+
+    name: str
+
+
+class Listing(msgspec.Struct, frozen=True, kw_only=True):
+    """One repository, whole, with children and subjects filled in."""
+
+    repository: str
+    images: tuple[Image, ...]
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one image that was to be changed.
+
+    ``outcome`` is DELETED, UNTAGGED, ARCHIVED, REFUSED or FAILED. An image that was gone already is DELETED
+    with a ``detail`` that says so.
+    """
+
+    digest: str
+    outcome: OutcomeKind
+    detail: str | None = None
+
+
+class RepositoryFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which repositories a run wants to see; ``None`` wants all that any policy covers."""
+
+    covered: tuple[PatternList, ...]
+    narrowed: PatternList | None = None
+
+    def wants(self, repository: str) -> bool:
+        """Whether some policy covers the repository and the command line did not leave it out."""
+        if self.narrowed is not None and not self.narrowed.selects(repository):
+            return False
+        return any(patterns.selects(repository) for patterns in self.covered)
+
+
+class Traffic(msgspec.Struct, frozen=True, kw_only=True):
+    """What a registry was asked so far."""
+
+    requests: RequestCounts = RequestCounts()
+    retries: int = 0
+
+
+class Registry(ABC):
+    """One registry, by one provider. Made from the provider's keys; opens nothing until it is asked.
+
+    ``hosts`` are the prefixes under which its images are pulled (``docker.io/acme``), aliases included: a
+    reference is of this registry when its name is one of these, a slash, and a repository.
+    """
+
+    provider: ClassVar[str]
+    abilities: Abilities
+    hosts: tuple[str, ...] = ()
+
+    def units(self, only: RepositoryFilter) -> Iterator[Unit]:
+        """Everything that is to be listed, once, in a stable order; asks no more than the catalogue.
+
+        Raises RegistryError when the catalogue can't be read to its end.
+        """
+        return self._units(only)
+
+    def list(self, unit: Unit, wanted: frozenset[Field]) -> Iterator[Listing]:
+        """Each repository of a unit, whole: every image, tagged or not, that the registry lets one see.
+
+        Raises RegistryError as soon as a listing can't be proven whole: a page that fails, repeats, ends
+        early, or a manifest that is not its digest. A repository that was given out before stays good. A
+        repository that vanished meanwhile is an empty listing. Called from several threads for different
+        units.
+        """
+        return self._list(unit, wanted)
+
+    def tags_now(self, repository: str, images: Sequence[Image]) -> Mapping[str, frozenset[str] | None]:
+        """The tags that each image has at this moment, by digest; ``None`` where the image is gone.
+
+        Every digest that was asked for is in the answer. Nothing in it comes from memory.
+        """
+        return self._tags_now(repository, images)
+
+    def delete(self, repository: str, images: Sequence[Image]) -> Iterator[Result]:
+        """Delete these images in the order that the service demands: one Result an image, always.
+
+        Never deletes anything else. Raises only when nothing more can be told of the images not yet
+        answered; those count as failed.
+        """
+        return self._delete(repository, images)
+
+    def untag(self, repository: str, image: Image, tags: Sequence[str]) -> Result:
+        """Take tags off an image that keeps at least one other; never removes the manifest."""
+        return self._untag(repository, image, tags)
+
+    def traffic(self) -> Traffic:
+        """What was asked so far."""
+        return Traffic()
+
+    def close(self) -> None:
+        """Give back connections and folders. May be called twice."""
+
+    @abstractmethod
+    def _units(self, only: RepositoryFilter) -> Iterator[Unit]: ...
+
+    @abstractmethod
+    def _list(self, unit: Unit, wanted: frozenset[Field]) -> Iterator[Listing]: ...
+
+    def _tags_now(self, repository: str, images: Sequence[Image]) -> Mapping[str, frozenset[str] | None]:
+        raise Unsupported(f"{self.provider} can't tell the tags of {len(images)} images of {repository}")
+
+    def _delete(self, repository: str, images: Sequence[Image]) -> Iterator[Result]:
+        raise Unsupported(f"{self.provider} can't delete the {len(images)} images of {repository}")
+
+    def _untag(self, repository: str, image: Image, tags: Sequence[str]) -> Result:
+        raise Unsupported(f"{self.provider} can't take {', '.join(tags)} off {repository}@{image.digest}")
+
+
+__all__ = ["Field", "Listing", "Registry", "RegistryError", "RepositoryFilter", "Result", "Traffic", "Unit"]
