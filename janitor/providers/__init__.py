@@ -1,1 +1,46 @@
-"""."""
+"""The registries that the janitor can clean: one row a provider, one file a provider.
+
+Nothing is imported before a row is used, so that a command loads only the providers that its policies name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
+
+import msgspec
+
+if TYPE_CHECKING:
+    from janitor.core.policy import RegistrySpec
+    from janitor.providers.interface import Context, Keys, Registry
+
+
+class Provider(msgspec.Struct, frozen=True, kw_only=True):
+    """One row: the name that policies use, and where its class stands, as ``module:class``."""
+
+    name: str
+    place: str
+
+    @property
+    def registry(self) -> type[Registry]:
+        """The provider's class; imports its module."""
+        module, _, name = self.place.partition(":")
+        return cast("type[Registry]", getattr(import_module(module), name))
+
+    @property
+    def keys(self) -> type[Keys]:
+        """The frozen struct of the provider's own keys in a policy file."""
+        return self.registry.keys
+
+    def open(self, spec: RegistrySpec, context: Context) -> Registry:
+        """Make the registry that a policy file describes; asks it nothing yet.
+
+        Raises RegistryError when the keys contradict one another or a file that they name can't be read.
+        """
+        return self.registry.open(spec, context)
+
+
+PROVIDERS: Mapping[str, Provider] = {
+    row.name: row for row in (Provider(name="oci", place="janitor.providers.oci:Oci"),)
+}

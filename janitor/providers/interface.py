@@ -7,17 +7,22 @@ does to exactly the images that it is handed what it is told.
 
 from __future__ import annotations
 
+import random
+import threading
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Protocol, Self
 
 import msgspec
 
 from janitor.core.image import Abilities, Image
+from janitor.core.known import Known
 from janitor.core.pattern import PatternList
+from janitor.core.policy import RegistrySpec
 from janitor.core.report import OutcomeKind, RequestCounts
-from janitor.errors import RegistryError, Unsupported
+from janitor.errors import Malformed, RegistryError, Unsupported
 
 
 class Field(StrEnum):
@@ -75,6 +80,62 @@ class Traffic(msgspec.Struct, frozen=True, kw_only=True):
     retries: int = 0
 
 
+class Keys(msgspec.Struct, frozen=True, kw_only=True):
+    """The keys of a provider in a policy file, beside those that every registry has.
+
+    A subclass declares one field a key: its type is what the file may say (``Path``: relative to the file),
+    its ``Meta(description=…)`` is its line in the documentation, a field without default is required.
+    """
+
+    def __repr__(self) -> str:
+        shown = (
+            f"{name}={'…' if name in _SECRETS and getattr(self, name) else repr(getattr(self, name))}"
+            for name in self.__struct_fields__
+        )
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+_SECRETS = frozenset({"password", "token"})
+
+
+class ManifestMemory(Protocol):
+    """What earlier runs read of manifests, kept from run to run. Called from several threads."""
+
+    def recall(self, registry: str, repository: str) -> Mapping[str, Known]:
+        """Return what is known of the manifests of a repository, by digest; empty where nothing was kept."""
+
+    def keep(self, registry: str, repository: str, known: Mapping[str, Known]) -> None:
+        """Keep exactly this of a repository, which was just listed whole."""
+
+
+class Forgetful:
+    """A memory that keeps nothing."""
+
+    def recall(self, registry: str, repository: str) -> Mapping[str, Known]:  # noqa: ARG002 - the protocol's
+        """Nothing."""
+        return {}
+
+    def keep(self, registry: str, repository: str, known: Mapping[str, Known]) -> None:
+        """Nothing either."""
+
+
+class Context(msgspec.Struct, frozen=True, kw_only=True):
+    """What a registry gets from the run that opens it.
+
+    ``stop``: once set, no further request is sent. ``concurrency``: how many requests may be in flight.
+    ``sleep`` (seconds), ``clock`` (monotonic seconds) and ``random`` (from 0 to 1) are the machine's; tests
+    hand in their own, so that no back-off really sleeps.
+    """
+
+    environ: Mapping[str, str]
+    stop: threading.Event = msgspec.field(default_factory=threading.Event)
+    concurrency: int = 16
+    memory: ManifestMemory = msgspec.field(default_factory=Forgetful)
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+    random: Callable[[], float] = random.random
+
+
 class Registry(ABC):
     """One registry, by one provider. Made from the provider's keys; opens nothing until it is asked.
 
@@ -83,8 +144,17 @@ class Registry(ABC):
     """
 
     provider: ClassVar[str]
+    keys: ClassVar[type[Keys]]
     abilities: Abilities
     hosts: tuple[str, ...] = ()
+
+    @classmethod
+    @abstractmethod
+    def open(cls, spec: RegistrySpec, context: Context) -> Self:
+        """Make the registry that a policy file describes, of its ``spec.keys``; asks it nothing yet.
+
+        Raises RegistryError when the keys contradict one another or a file that they name can't be read.
+        """
 
     def units(self, only: RepositoryFilter) -> Iterator[Unit]:
         """Everything that is to be listed, once, in a stable order; asks no more than the catalogue.
@@ -104,11 +174,15 @@ class Registry(ABC):
         return self._list(unit, wanted)
 
     def tags_now(self, repository: str, images: Sequence[Image]) -> Mapping[str, frozenset[str] | None]:
-        """The tags that each image has at this moment, by digest; ``None`` where the image is gone.
+        """Read the tags that each image has at this moment, by digest; ``None`` where the image is gone.
 
         Every digest that was asked for is in the answer. Nothing in it comes from memory.
         """
-        return self._tags_now(repository, images)
+        answer = self._tags_now(repository, images)
+        for image in images:
+            if image.digest not in answer:
+                raise Malformed(f"{self.provider} told nothing of {repository}@{image.digest}")
+        return answer
 
     def delete(self, repository: str, images: Sequence[Image]) -> Iterator[Result]:
         """Delete these images in the order that the service demands: one Result an image, always.
@@ -116,17 +190,24 @@ class Registry(ABC):
         Never deletes anything else. Raises only when nothing more can be told of the images not yet
         answered; those count as failed.
         """
-        return self._delete(repository, images)
+        waiting = {image.digest for image in images}
+        for result in self._delete(repository, images):
+            waiting.discard(result.digest)
+            yield result
+        for digest in sorted(waiting):
+            yield Result(
+                digest=digest, outcome=OutcomeKind.FAILED, detail="the registry did not answer for it"
+            )
 
     def untag(self, repository: str, image: Image, tags: Sequence[str]) -> Result:
         """Take tags off an image that keeps at least one other; never removes the manifest."""
         return self._untag(repository, image, tags)
 
     def traffic(self) -> Traffic:
-        """What was asked so far."""
+        """Count what was asked so far."""
         return Traffic()
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most registries hold nothing to give back
         """Give back connections and folders. May be called twice."""
 
     @abstractmethod
@@ -145,4 +226,17 @@ class Registry(ABC):
         raise Unsupported(f"{self.provider} can't take {', '.join(tags)} off {repository}@{image.digest}")
 
 
-__all__ = ["Field", "Listing", "Registry", "RegistryError", "RepositoryFilter", "Result", "Traffic", "Unit"]
+__all__ = [
+    "Context",
+    "Field",
+    "Forgetful",
+    "Keys",
+    "Listing",
+    "ManifestMemory",
+    "Registry",
+    "RegistryError",
+    "RepositoryFilter",
+    "Result",
+    "Traffic",
+    "Unit",
+]
