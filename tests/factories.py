@@ -37,8 +37,8 @@ from janitor.core.policy import (
 from janitor.core.reference import Reference
 from janitor.core.units import parse_duration, parse_size
 from janitor.core.use import InUse, SourceReading
+from tests.instant import NOW
 
-NOW = datetime(2026, 6, 1, tzinfo=UTC)
 IMAGE_TYPE = "application/vnd.oci.image.manifest.v1+json"
 INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
 BUNDLE_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
