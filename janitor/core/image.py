@@ -13,9 +13,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, UnsetType
+
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A time that knows its offset; decoding refuses any other."""
 
 
 class ImageType(StrEnum):
@@ -46,17 +50,17 @@ class Image(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     media_type: str | None = None
     artifact_type: str | None = None
     type: ImageType | None = None
-    pushed_at: datetime | None = None
-    created_at: datetime | None = None
-    pulled_at: datetime | UnsetType | None = UNSET
+    pushed_at: Instant | None = None
+    created_at: Instant | None = None
+    pulled_at: Instant | UnsetType | None = UNSET
     size_bytes: int | None = None
     children: tuple[str, ...] | UnsetType = UNSET
     subject: str | None = None
-    tagged_at: datetime | None = None
+    tagged_at: Instant | None = None
     locked: bool = False
-    archived_at: datetime | None = None
+    archived_at: Instant | None = None
     labels: Mapping[str, str] | None = None
-    changed_at: datetime | None = None
+    changed_at: Instant | None = None
 
 
 class Abilities(msgspec.Struct, frozen=True, kw_only=True):
