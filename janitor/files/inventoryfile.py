@@ -1,0 +1,171 @@
+"""The inventory file: what registries hold, one image a line, written once and planned with many times.
+
+The lines of a repository stand together, so that a file of any size is read holding one repository. Digests,
+children and subjects must be digests and times must carry an offset: a child that is misread would be an
+image that nothing holds. In one repository a digest stands once, and a tag on one image. Keys that aren't
+known may be absent, further ones are passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import IO, Annotated
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from janitor.core.image import Image, ImageType, Instant
+from janitor.core.manifest import type_from_media_types
+from janitor.errors import FileError
+
+# msgspec searches; only \Z is the end itself, since $ lets a newline follow.
+Digest = Annotated[str, msgspec.Meta(pattern=r"\A(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})\Z")]
+
+# Far beyond any image's tags and labels: manifests themselves are limited to 4 MiB.
+_MAX_LINE = 16 * 2**20
+
+
+class ImageLine(Image, frozen=True, kw_only=True, gc=False):
+    """One line as it is read: an image that says where it is."""
+
+    registry: str
+    repository: str
+    digest: Digest
+    size_bytes: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    children: tuple[Digest, ...] | UnsetType = UNSET
+    subject: Digest | None = None
+
+
+class _WrittenLine(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """One line as it is written: the order of its keys, and what is left out when nobody knows it."""
+
+    registry: str
+    repository: str
+    digest: str
+    tags: tuple[str, ...]
+    media_type: str | None = None
+    artifact_type: str | None = None
+    type: ImageType | None = None
+    pushed_at: Instant | None = None
+    created_at: Instant | None = None
+    pulled_at: Instant | UnsetType | None = UNSET
+    size_bytes: int | None = None
+    children: tuple[str, ...] | UnsetType = UNSET
+    subject: str | None = None
+    tagged_at: Instant | None = None
+    locked: bool = False
+    archived_at: Instant | None = None
+    labels: dict[str, str] | None = None
+    changed_at: Instant | None = None
+
+
+_FIELDS = Image.__struct_fields__
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(ImageLine)
+
+
+def write_images(stream: IO[bytes], registry: str, repository: str, images: Iterable[Image]) -> None:
+    """Write the lines of one repository, which must be all of it."""
+    for image in images:
+        values = {name: getattr(image, name) for name in _FIELDS}
+        stream.write(
+            _encoder.encode(_WrittenLine(registry=registry, repository=repository, **values)) + b"\n"
+        )
+
+
+def read_repositories(path: Path, registry: str | None = None) -> Iterator[tuple[str, str, list[ImageLine]]]:
+    """Each repository of the file with its images, as ``(registry, repository, images)``, in its order.
+
+    ``registry``: only that one's; the lines of others are checked by themselves alone. Raises FileError with
+    the line as soon as one is wrong; what was given out before is good.
+    """
+    try:
+        with path.open("rb") as stream:
+            yield from _repositories(stream, str(path), registry)
+    except OSError as error:
+        raise FileError(f"{path} can't be read: {error.strerror or error}") from error
+
+
+def _repositories(
+    stream: IO[bytes], name: str, wanted: str | None
+) -> Iterator[tuple[str, str, list[ImageLine]]]:
+    seen: set[tuple[str, str]] = set()
+    first = 0  # the line at which the repository began
+    registry = repository = ""
+    images: list[ImageLine] = []
+    for number, image in _lines(stream, name):
+        if image.repository == repository and image.registry == registry:
+            images.append(image)
+            continue
+        if images and wanted in (None, registry):
+            yield registry, repository, _checked(images, name, first)
+        registry, repository, images, first = image.registry, image.repository, [image], number
+        if wanted not in (None, registry):
+            continue
+        if not repository:
+            raise FileError(f"{name}:{number}: the repository has no name")
+        if (registry, repository) in seen:
+            raise FileError(
+                f"{name}:{number}: {repository} of {registry} comes up again; "
+                "the lines of a repository must stand together"
+            )
+        seen.add((registry, repository))
+    if images and wanted in (None, registry):
+        yield registry, repository, _checked(images, name, first)
+
+
+def _lines(stream: IO[bytes], name: str) -> Iterator[tuple[int, ImageLine]]:
+    decode, readline = _decoder.decode, stream.readline
+    number = 0
+    while raw := readline(_MAX_LINE):
+        number += 1
+        try:
+            line = decode(raw)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            if raw.isspace() and all(rest.isspace() for rest in stream):
+                return  # empty lines at the very end
+            raise FileError(f"{name}:{number}: {_told(raw, error)}") from error
+        yield number, line if line.type is not None else _typed(line)
+
+
+def _told(raw: bytes, error: Exception) -> str:
+    if len(raw) == _MAX_LINE:
+        return f"the line is longer than {_MAX_LINE} bytes; one image a line was meant"
+    if not raw.endswith(b"\n"):
+        return f"the last line is cut off, or no JSON: the inventory was not written to its end ({error})"
+    return f"is no line of an inventory: {error}"
+
+
+def _typed(line: ImageLine) -> ImageLine:
+    told = type_from_media_types(line.media_type, line.artifact_type, line.tags)
+    return line if told is None else msgspec.structs.replace(line, type=told)
+
+
+def _checked(images: list[ImageLine], name: str, first: int) -> list[ImageLine]:
+    """Refuse a digest that stands twice, and a tag on two images."""
+    if len({image.digest for image in images}) != len(images):
+        raise FileError(_repeated(images, name, first))
+    tags = list(chain.from_iterable([image.tags for image in images]))
+    distinct = set(tags)
+    if len(distinct) != len(tags) or "" in distinct:
+        raise FileError(_repeated(images, name, first))
+    return images
+
+
+def _repeated(images: list[ImageLine], name: str, first: int) -> str:
+    digests: set[str] = set()
+    owners: dict[str, str] = {}
+    for number, image in enumerate(images, first):
+        place = f"{name}:{number}: {image.repository}"
+        if image.digest in digests:
+            return f"{place} has {image.digest} already; a digest stands once in a repository"
+        digests.add(image.digest)
+        for tag in image.tags:
+            if not tag:
+                return f"{place}@{image.digest} has an empty tag"
+            if tag in owners:
+                return f"{place} has the tag {tag} twice, before on {owners[tag]}; a tag stands once"
+            owners[tag] = image.digest
+    return f"{name}:{first}: {images[0].repository} has a digest or a tag twice"

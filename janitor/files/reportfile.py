@@ -1,0 +1,217 @@
+"""Report files: what a run did, for programs.
+
+``.json`` is one document, the :class:`~janitor.core.report.Report`, of what fits on a page. ``.jsonl`` is
+everything, a line each with its ``kind``: first ``report`` with the scalars and totals, then ``registry``,
+``repository``, ``unselected``, ``in_use`` and ``error``, and at last an ``action`` for each planned action,
+the plan's line with ``outcome`` and ``detail``. Both are read back; outcomes are never held as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, TypeVar
+
+import msgspec
+
+from janitor.core.image import Instant
+from janitor.core.plan import Action
+from janitor.core.report import (
+    ErrorReport,
+    Outcome,
+    OutcomeKind,
+    RegistryReport,
+    Report,
+    RepositoryReport,
+    Totals,
+    Unselected,
+    UseReport,
+)
+from janitor.errors import FileError
+
+VERSION = 1
+
+
+class _ReportLine(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="report"):
+    version: int
+    run_id: str
+    mode: str
+    started_at: Instant
+    finished_at: Instant
+    exit_code: int
+    policies: tuple[str, ...]
+    totals: Totals
+
+
+class _RegistryLine(RegistryReport, frozen=True, kw_only=True, tag_field="kind", tag="registry"):
+    pass
+
+
+class _RepositoryLine(RepositoryReport, frozen=True, kw_only=True, tag_field="kind", tag="repository"):
+    pass
+
+
+class _UnselectedLine(Unselected, frozen=True, kw_only=True, tag_field="kind", tag="unselected"):
+    pass
+
+
+class _UseLine(UseReport, frozen=True, kw_only=True, tag_field="kind", tag="in_use"):
+    pass
+
+
+class _ErrorLine(ErrorReport, frozen=True, kw_only=True, tag_field="kind", tag="error"):
+    pass
+
+
+class _ActionLine(Action, frozen=True, kw_only=True, gc=False):
+    outcome: OutcomeKind
+    detail: str | None = None
+
+
+class _Happened(msgspec.Struct, frozen=True, kw_only=True):
+    """What a line of an outcome has beside the action."""
+
+    outcome: OutcomeKind
+    detail: str | None
+
+
+_Line = _ReportLine | _RegistryLine | _RepositoryLine | _UnselectedLine | _UseLine | _ErrorLine | _ActionLine
+_T = TypeVar("_T")
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[_Line] = msgspec.json.Decoder(_Line)
+_document = msgspec.json.Decoder(Report)
+
+# An ``in_use`` line names every reference that was not found.
+_MAX_LINE = 64 * 2**20
+
+
+def write_json(stream: IO[bytes], report: Report) -> None:
+    """Write the report as one document, indented."""
+    stream.write(msgspec.json.format(_encoder.encode(report), indent=2) + b"\n")
+
+
+def write_jsonl(stream: IO[bytes], report: Report, outcomes: Iterable[Outcome]) -> None:
+    """Write the report and the outcome of every planned action, as the outcomes come."""
+    for part in _parts(report):
+        stream.write(_encoder.encode(part) + b"\n")
+    for outcome in outcomes:
+        stream.write(encode_outcome(outcome))
+
+
+def encode_outcome(outcome: Outcome) -> bytes:
+    """One ``action`` line, its end included."""
+    happened = _encoder.encode(_Happened(outcome=outcome.outcome, detail=outcome.detail))
+    # Two objects joined into one: the action as the plan file has it, then what became of it.
+    return b"%b,%b\n" % (_encoder.encode(outcome.action)[:-1], happened[1:])
+
+
+class ReportFile:
+    """A report that was read; ``.jsonl`` gives the outcomes too, and is read again for them."""
+
+    def __init__(self, path: Path, report: Report, *, has_outcomes: bool) -> None:
+        self.report = report
+        self.has_outcomes = has_outcomes
+        self._path = path
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """Every outcome in the order of the file; of a ``.json`` document none. Raises FileError."""
+        if not self.has_outcomes:
+            return
+        for line in _lines(self._path):
+            if isinstance(line, _ActionLine):
+                action = msgspec.convert(line, Action, from_attributes=True)
+                yield Outcome(action=action, outcome=line.outcome, detail=line.detail)
+
+
+def read_report(path: Path) -> ReportFile:
+    """Read a report of either kind; what it is, its first line tells. Raises FileError, with the line."""
+    try:
+        with path.open("rb") as stream:
+            first = stream.readline(_MAX_LINE)
+            if _begins_lines(first):
+                return ReportFile(path, _assembled(path), has_outcomes=True)
+            report = _document.decode(first + stream.read())
+    except OSError as error:
+        raise FileError(f"{path} can't be read: {error.strerror or error}") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise FileError(f"{path}: is no report that `janitor run --report` wrote: {error}") from error
+    if report.version != VERSION:
+        raise FileError(f"{path}: is a report of version {report.version}; this program reads {VERSION}")
+    return ReportFile(path, report, has_outcomes=False)
+
+
+def _parts(report: Report) -> Iterator[_Line]:
+    yield _as(_ReportLine, report)
+    yield from (_as(_RegistryLine, each) for each in report.registries)
+    yield from (_as(_RepositoryLine, each) for each in report.repositories)
+    yield from (_as(_UnselectedLine, each) for each in report.unselected)
+    yield _as(_UseLine, report.in_use)
+    yield from (_as(_ErrorLine, each) for each in report.errors)
+
+
+def _as(kind: type[_T], value: msgspec.Struct) -> _T:
+    return msgspec.convert(value, kind, from_attributes=True)
+
+
+def _begins_lines(first: bytes) -> bool:
+    try:
+        return isinstance(_decoder.decode(first), _ReportLine)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return False
+
+
+def _assembled(path: Path) -> Report:
+    head: _ReportLine | None = None
+    registries, repositories, unselected, errors = [], [], [], []
+    in_use = UseReport()
+    for line in _lines(path):
+        match line:
+            case _ReportLine():
+                head = line
+            case _RegistryLine():
+                registries.append(_as(RegistryReport, line))
+            case _RepositoryLine():
+                repositories.append(_as(RepositoryReport, line))
+            case _UnselectedLine():
+                unselected.append(_as(Unselected, line))
+            case _UseLine():
+                in_use = _as(UseReport, line)
+            case _ErrorLine():
+                errors.append(_as(ErrorReport, line))
+    if head is None:
+        raise FileError(f"{path}: changed while it was read")
+    if head.version != VERSION:
+        raise FileError(f"{path}:1: is a report of version {head.version}; this program reads {VERSION}")
+    values = {name: getattr(head, name) for name in head.__struct_fields__}
+    return Report(
+        registries=tuple(registries),
+        repositories=tuple(repositories),
+        unselected=tuple(unselected),
+        in_use=in_use,
+        errors=tuple(errors),
+        **values,
+    )
+
+
+def _lines(path: Path) -> Iterator[_Line]:
+    try:
+        with path.open("rb") as stream:
+            number = 0
+            while raw := stream.readline(_MAX_LINE):
+                number += 1
+                if not raw.endswith(b"\n"):
+                    raise FileError(
+                        f"{path}:{number}: the line is cut off: the report was not written to its end"
+                    )
+                try:
+                    line = _decoder.decode(raw)
+                except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                    raise FileError(f"{path}:{number}: is no line of a report: {error}") from error
+                if (number == 1) != isinstance(line, _ReportLine):
+                    raise FileError(
+                        f'{path}:{number}: a report\'s first line, and no other, has "kind":"report"'
+                    )
+                yield line
+    except OSError as error:
+        raise FileError(f"{path} can't be read: {error.strerror or error}") from error

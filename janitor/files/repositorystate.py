@@ -1,0 +1,187 @@
+"""What is kept of one repository from run to run.
+
+Two files a repository, each rewritten as a whole and only when it says something new: what was read of its
+manifests (a manifest never changes under its digest), and when its digests and tags were first seen. What
+a registry no longer has is dropped from both. A file begins with the SHA-256 of the rest: one that is torn,
+foreign, of another repository or of another version counts as none, and what it said is read again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from janitor.core.image import Image, Instant
+from janitor.core.known import Known
+from janitor.errors import FileError
+from janitor.files.atomic import PRIVATE, write_atomically
+from janitor.files.statefolder import safe_name
+
+_VERSION = 1
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
+_HASH_LENGTH = 64
+
+# The hash line of a file: 64 digits and a line end.
+_HEAD = _HASH_LENGTH + 1
+
+
+class _Manifests(msgspec.Struct, frozen=True, kw_only=True):
+    version: int = _VERSION
+    registry: str
+    repository: str
+    known: dict[str, Known]
+
+
+class _Tagged(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
+    """A tag on a digest; ``since`` as in :class:`_Seen`."""
+
+    digest: str
+    since: Instant | None
+
+
+class _Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """When something was first seen; ``None``: it was there when the folder first met the repository."""
+
+    version: int = _VERSION
+    registry: str
+    repository: str
+    first_met: Instant
+    digests: dict[str, Instant | None]
+    tags: dict[str, _Tagged]
+
+
+_T = TypeVar("_T", _Manifests, _Seen)
+
+
+class RepositoryStates:
+    """The kept state of every repository; safe to call from several threads.
+
+    Without a folder nothing is kept, and nothing is known. What can't be written is no reason to stop: the
+    next run reads it again; ``trouble`` then says what was in the way, else it is ``None``.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._making = threading.Lock()
+        self.trouble: str | None = None
+
+    def recall(self, registry: str, repository: str) -> Mapping[str, Known]:
+        """Return what is known of the manifests of a repository, by digest; empty where nothing was kept."""
+        kept = self._read("manifests", registry, repository, _Manifests)
+        if kept is None or not all(map(_sound, kept.known, kept.known.values())):
+            return {}
+        return kept.known
+
+    def keep(self, registry: str, repository: str, known: Mapping[str, Known]) -> None:
+        """Keep exactly this of a repository, which was just listed whole."""
+        value = _Manifests(registry=registry, repository=repository, known=dict(known))
+        self._write("manifests", value)
+
+    def placed(
+        self, registry: str, repository: str, images: Iterable[Image], now: datetime
+    ) -> tuple[Image, ...]:
+        """Give the images of a whole listing, each with the time at which it, or a tag on it, appeared here.
+
+        Fills ``tagged_at`` where the registry gives none: with the time at which a tag was first seen on the
+        digest, or, where the registry gives no push either, the digest itself, whichever is later. What was
+        there at the first meeting gets nothing. What is new was first seen ``now``, and is kept.
+        """
+        images = tuple(images)
+        if self._folder is None:
+            return images
+        before = self._read("seen", registry, repository, _Seen)
+        digests = {image.digest: _since_of(image.digest, before, now) for image in images}
+        tags = {
+            tag: _Tagged(digest=image.digest, since=_since_on(tag, image.digest, before, now))
+            for image in images
+            for tag in image.tags
+        }
+        first_met = now if before is None else before.first_met
+        self._write(
+            "seen",
+            _Seen(registry=registry, repository=repository, first_met=first_met, digests=digests, tags=tags),
+        )
+        if before is None:
+            return images
+        return tuple(_with_time(image, digests[image.digest], tags) for image in images)
+
+    def _path(self, kind: str, registry: str, repository: str) -> Path | None:
+        return None if self._folder is None else self._folder / kind / safe_name(registry, repository)
+
+    def _read(self, kind: str, registry: str, repository: str, shape: type[_T]) -> _T | None:
+        path = self._path(kind, registry, repository)
+        if path is None:
+            return None
+        try:
+            data = path.read_bytes()
+            head, body = data[:_HEAD], data[_HEAD:]
+            if head != _head(body):
+                return None
+            value = msgspec.json.decode(body, type=shape)
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+        if (value.version, value.registry, value.repository) != (_VERSION, registry, repository):
+            return None
+        return value
+
+    def _write(self, kind: str, value: _Manifests | _Seen) -> None:
+        path = self._path(kind, value.registry, value.repository)
+        if path is None:
+            return
+        body = msgspec.json.encode(value, order="deterministic")
+        head = _head(body)
+        if _starts_with(path, head):
+            return
+        try:
+            with self._making:
+                path.parent.mkdir(mode=0o700, exist_ok=True)
+            write_atomically(path, head + body, mode=PRIVATE)
+        except (OSError, FileError) as error:
+            self.trouble = str(error)
+
+
+def _head(body: bytes) -> bytes:
+    return hashlib.sha256(body).hexdigest().encode() + b"\n"
+
+
+def _starts_with(path: Path, head: bytes) -> bool:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(len(head)) == head
+    except OSError:
+        return False
+
+
+def _sound(digest: str, known: Known) -> bool:
+    # A child or a subject that is misread would be an image that nothing holds.
+    names = (digest, *known.children, *(each for each in (known.subject, known.config_digest) if each))
+    created = known.created_at
+    return all(map(_DIGEST.fullmatch, names)) and (created is None or created.tzinfo is not None)
+
+
+def _since_of(digest: str, before: _Seen | None, now: datetime) -> datetime | None:
+    return None if before is None else before.digests.get(digest, now)
+
+
+def _since_on(tag: str, digest: str, before: _Seen | None, now: datetime) -> datetime | None:
+    if before is None:
+        return None
+    seen = before.tags.get(tag)
+    return seen.since if seen is not None and seen.digest == digest else now
+
+
+def _with_time(image: Image, since: datetime | None, tags: Mapping[str, _Tagged]) -> Image:
+    if image.tagged_at is not None:
+        return image
+    times = [tags[tag].since for tag in image.tags]
+    if image.pushed_at is None:
+        times.append(since)
+    known = [each for each in times if each is not None]
+    return msgspec.structs.replace(image, tagged_at=max(known)) if known else image
