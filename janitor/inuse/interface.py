@@ -1,0 +1,94 @@
+"""The interface of everything that can say which images are in use.
+
+A source reads; it decides nothing. What it can't read it says, and goes on with the rest: a run is closed by
+what is unread, and protected by what was read all the same.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from typing import ClassVar, Generic, TypeVar
+
+import msgspec
+
+from janitor.core.reference import Reference
+from janitor.core.use import SourceReading
+
+_SHOWN = 3  # problems of one source that are told in full
+
+
+class Findings:
+    """What a source finds on its way: references, texts that are none, and what could not be read."""
+
+    def __init__(self) -> None:
+        self.references: dict[Reference, None] = {}
+        self.unparsed: dict[str, None] = {}
+        self.problems: list[str] = []
+
+
+KeysT = TypeVar("KeysT", bound=msgspec.Struct)
+
+
+class Source(ABC, Generic[KeysT]):
+    """One source of use, made of the keys that a policy file gives it; opens nothing until it is read.
+
+    ``kind`` is its word under ``protect.in_use``, ``keys`` the frozen struct of what may be written there.
+    The first field of that struct is what a single value after the word means (``file: in-use.txt``). A
+    field whose ``Meta`` says ``extra={"path": True}`` holds paths; the policy file's folder already stands
+    before them.
+
+    An implementation has one method, ``_read``. It puts every image that it sees into ``found.references``,
+    a text that stands where an image should and that no runtime could pull into ``found.unparsed``, and a
+    sentence into ``found.problems`` for each thing that it could not read or not understand: from then on the
+    source counts as unread. It goes on after a problem with what is left. It may raise OSError or ValueError
+    where nothing is left to go on with, and looks at ``stop`` before each thing that it reads. It must never
+    leave something out silently, and never change anything.
+    """
+
+    kind: ClassVar[str]
+    keys: ClassVar[type[msgspec.Struct]]
+
+    def __init__(self, keys: KeysT) -> None:
+        self._keys = keys
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What reports call it: its kind, and which one."""
+
+    def read(self, stop: threading.Event, *, allow_empty: bool) -> SourceReading:
+        """Everything that it says now. Never raises: what could not be read is in the reading's ``error``."""
+        found = Findings()
+        try:
+            self._read(found, stop, allow_empty=allow_empty)
+        except OSError as error:
+            found.problems.append(told(error))
+        except ValueError as error:
+            found.problems.append(str(error))
+        except Exception as error:  # noqa: BLE001 - a fault of one source must close, not end, the run
+            found.problems.append(f"{type(error).__name__}: {error}")
+        if stop.is_set():
+            found.problems.append("the run was asked to stop while it was being read")
+        return SourceReading(
+            source=self.name,
+            references=tuple(found.references),
+            unparsed=tuple(found.unparsed),
+            error=_joined(found.problems),
+            allow_empty=allow_empty,
+        )
+
+    @abstractmethod
+    def _read(self, found: Findings, stop: threading.Event, *, allow_empty: bool) -> None: ...
+
+
+def told(error: OSError) -> str:
+    """Say what went wrong with which file, without the number that only the system knows."""
+    return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+
+
+def _joined(problems: list[str]) -> str | None:
+    if not problems:
+        return None
+    more = len(problems) - _SHOWN
+    return "; ".join(problems[:_SHOWN]) + (f"; and {more} more" if more > 0 else "")
