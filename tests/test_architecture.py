@@ -16,8 +16,22 @@ MAX_LINES = 400
 
 # All that the core may import: it takes `now` as an argument and gives back values, so it has no clock, no
 # files, environment, network, chance, threads or logs. (zoneinfo reads its tables, the same everywhere.)
-PURE = frozenset({"__future__", "abc", "bisect", "calendar", "collections", "contextlib", "datetime"})
-PURE |= {"decimal", "enum", "functools", "hashlib", "heapq", "itertools", "json", "math", "operator", "re"}
+PURE = frozenset(
+    {"__future__", "abc", "array", "bisect", "calendar", "collections", "contextlib", "datetime"}
+)
+PURE |= {
+    "decimal",
+    "enum",
+    "fractions",
+    "functools",
+    "hashlib",
+    "heapq",
+    "itertools",
+    "json",
+    "math",
+    "operator",
+    "re",
+}
 PURE |= {"string", "types", "typing", "unicodedata", "zoneinfo", "msgspec", "re2", "janitor"}
 IMPURE_CALLS = frozenset({"open", "print", "input", "exec", "eval", "compile", "__import__", "breakpoint"})
 IMPURE_METHODS = frozenset({"now", "utcnow", "today"})

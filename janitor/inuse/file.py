@@ -54,4 +54,4 @@ class FileSource(Source[FileKeys]):
             try:
                 found.references[Reference.parse(written)] = None
             except ValueError as error:
-                found.problems.append(f"{path}:{number}: {written!r} is no image reference: {error}")
+                found.problems.append(f"{path}:{number}: {error}")

@@ -300,13 +300,13 @@ def _node(value: object) -> yaml.Node:
         return yaml.MappingNode("", [(_node(name), _node(each)) for name, each in value])
     if isinstance(value, list):
         return yaml.SequenceNode("", [_node(each) for each in value])
-    return yaml.ScalarNode("", "" if value is None else str(value), style='"' if value is not None else None)
+    return yaml.ScalarNode("", "" if value is None else str(value), style=None if value is None else '"')
 
 
 def _scalar(node: yaml.ScalarNode) -> str | None:
     """Read the text that stands there, never read as a number; ``None`` where there is none."""
     text = str(node.value).strip()
-    return None if text == "" or (node.style is None and text in _NULLS) else text
+    return None if text == "" or (not node.style and text in _NULLS) else text
 
 
 def _fields(mapping: yaml.MappingNode) -> dict[str, str]:
