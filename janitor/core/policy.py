@@ -66,7 +66,6 @@ class Period(StrEnum):
     YEAR = "year"
 
 
-
 CONDITION_KEYS: Mapping[str, ConditionKey] = {
     row.key: row
     for row in (

@@ -1,0 +1,146 @@
+"""From the decisions on one repository to the lines of a plan, before the limits of the run.
+
+Lines stand in the order in which a ration lets images go; what goes along follows what it hangs on. So a
+ration cuts a repository's lines at one place.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections import Counter
+
+import msgspec
+
+from janitor.core.decision import Decisions
+from janitor.core.limits import Tally, oldest_first
+from janitor.core.plan import Action, ActionKind
+
+_SHORT_DIGEST = 19
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """What would happen in one repository if no limit of the run stops it.
+
+    ``needs[n]``: line n stands only where at least so many of the repository's images are allowed to go; 0
+    always stands. ``unselected``: images that stay only because no rule selects one of their tags, by the
+    look of that tag.
+    """
+
+    tally: Tally
+    actions: tuple[Action, ...]
+    needs: array[int]
+    unselected: Counter[str]
+
+
+def assemble(decisions: Decisions) -> Draft:
+    """Write down the decisions on one repository."""
+    inventory = decisions.inventory
+    order = oldest_first(decisions)
+    place = {i: n for n, (_, i) in enumerate(order)}
+    lines: list[tuple[int, bool, str, Action]] = []
+    for _, i in order:
+        lines.append((place[i] + 1, False, "", _going(decisions, i)))
+    for along in (decisions.along, decisions.archived_along):
+        for i, roots in along.items():
+            action = _going_along(decisions, i, roots)
+            lines.append((1 + max(place[root] for root in roots), True, action.digest, action))
+    if decisions.along or decisions.archived_along:
+        lines.sort(key=lambda line: line[:3])
+    untags = sorted((_untagged(decisions, i) for i in decisions.untag), key=lambda action: action.digest)
+    actions = (*(line[3] for line in lines), *untags)
+    tally = Tally(
+        registry=inventory.registry,
+        repository=inventory.repository,
+        images=len(inventory.images),
+        judged=len(decisions.facts.shape.candidates),
+        going=len(order),
+        planned=bool(actions),
+        times=array("d", (time for time, _ in order)),
+    )
+    needs = array("l", [line[0] for line in lines])
+    needs.extend(0 for _ in untags)
+    return Draft(tally=tally, actions=actions, needs=needs, unselected=_unselected(decisions))
+
+
+def _going(decisions: Decisions, i: int) -> Action:
+    deleting = i in decisions.condemned
+    mask = decisions.votes.taking(i, deleting=deleting)
+    names, reason = decisions.votes.book.words(mask)
+    return _action(decisions, i, ActionKind.DELETE if deleting else ActionKind.ARCHIVE, names, reason)
+
+
+def _going_along(decisions: Decisions, i: int, roots: tuple[int, ...]) -> Action:
+    mask = 0
+    for root in roots:
+        mask |= decisions.votes.taking(root, deleting=root in decisions.condemned)
+    names, _ = decisions.votes.book.words(mask)
+    kind = ActionKind.DELETE if i in decisions.along else ActionKind.ARCHIVE
+    first = min(decisions.inventory.images[root].digest for root in roots)
+    more = f" and {len(roots) - 1} more" if len(roots) > 1 else ""
+    return _action(decisions, i, kind, names, f"goes with {first[:_SHORT_DIGEST]}{more}")
+
+
+def _untagged(decisions: Decisions, i: int) -> Action:
+    votes = decisions.votes
+    removed = decisions.untag[i]
+    mask = 0
+    for s in votes.slots.of(i):
+        if votes.slots.tag[s] in removed:
+            mask |= votes.taken[s] & votes.book.untag
+    names, reason = votes.book.words(mask)
+    reason = f"stays for another of its tags; {reason}"
+    return msgspec.structs.replace(
+        _action(decisions, i, ActionKind.UNTAG, names, reason), remove_tags=removed
+    )
+
+
+def _action(decisions: Decisions, i: int, kind: ActionKind, rules: tuple[str, ...], reason: str) -> Action:
+    image = decisions.inventory.images[i]
+    return Action(
+        action=kind,
+        registry=decisions.inventory.registry,
+        repository=decisions.inventory.repository,
+        digest=image.digest,
+        tags=image.tags,
+        rules=rules,
+        reason=reason,
+        size_bytes=image.size_bytes,
+        pushed_at=image.pushed_at,
+    )
+
+
+def _unselected(decisions: Decisions) -> Counter[str]:
+    """Images that would be free to go if only some rule spoke of all their tags."""
+    votes = decisions.votes
+    slots, spoken_of = votes.slots, votes.spoken_of
+    unspoken = [s for s in range(len(slots.image)) if s not in spoken_of]
+    if not unspoken:
+        return Counter()
+    otherwise = decisions.protections.images.keys() | decisions.held | decisions.young | decisions.floored
+    found: dict[int, str] = {}
+    for s in unspoken:
+        i = slots.image[s]
+        if i in found or i in otherwise or decisions.facts.images[i].archived_at is not None:
+            continue
+        if any(votes.kept[t] for t in slots.of(i)) or i in decisions.condemned or i in decisions.archived:
+            continue
+        found[i] = look(slots.tag[s])
+    return Counter(found.values())
+
+
+_SEMVER_LOOK = re.compile(r"v?\d+\.\d+\.\d+(?:[-+].*)?")
+_HEAD = re.compile(r"[A-Za-z][A-Za-z]*(?=[-_.]|\d)")
+
+
+def look(tag: str | None) -> str:
+    """How a tag looks, as a pattern that people would write: ``sha-*``, ``semver``, ``untagged``."""
+    if tag is None:
+        return "untagged"
+    if _SEMVER_LOOK.fullmatch(tag):
+        return "semver:*"
+    head = _HEAD.match(tag)
+    if head is not None:
+        end = head.end()
+        return f"{tag[:end]}{tag[end] if tag[end] in '-_.' else ''}*"
+    return "[0-9]*" if tag[:1].isdigit() else tag

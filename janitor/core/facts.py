@@ -1,0 +1,129 @@
+"""What is known of each image of one repository: its time, creation, last pull and size.
+
+Times are seconds since 1970 as floats: microseconds survive, and a million of them sort quickly. ``None`` is
+unknown, and a time before 1981 (reproducible builds) or more than an hour ahead is no time at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from msgspec import UNSET
+
+from janitor.core.image import Image
+from janitor.core.shape import Shape
+
+# Reproducible builds write 1970, 1980 (Buildpacks) or the year 1 where a time should stand.
+_FIRST_REAL_TIME = datetime(1981, 1, 1, tzinfo=UTC).timestamp()
+_SKEW = timedelta(hours=1)
+
+
+class Facts:
+    """The images of one repository at one instant, and what is known of them, by position.
+
+    ``times`` are the images' times as the language means it; what costs more is worked out when a rule asks.
+    """
+
+    __slots__ = ("_created", "_latest_real", "_pulled", "_sizes", "images", "now", "shape", "times")
+
+    def __init__(self, images: Sequence[Image], now: datetime) -> None:
+        self.images = images
+        self.now = now
+        self.shape = Shape(images)
+        self._latest_real = (now + _SKEW).timestamp()
+        self._created: dict[int, float | None] = {}
+        self._pulled: dict[int, float | None] = {}
+        self._sizes: dict[int, int | None] = {}
+        self.times = self._times()
+
+    def _usable(self, time: datetime | None) -> float | None:
+        if time is None:
+            return None
+        seconds = time.timestamp()
+        return seconds if _FIRST_REAL_TIME <= seconds <= self._latest_real else None
+
+    def _times(self) -> list[float | None]:
+        usable = self._usable
+        times = [None if image.pushed_at is None else usable(image.pushed_at) for image in self.images]
+        # A creation says when something was built, not when it came here: it counts only where no push does.
+        pushes_recorded = any(time is not None for time in times)
+        for i, image in enumerate(self.images):
+            if image.tagged_at is not None:
+                times[i] = _later(times[i], usable(image.tagged_at))
+            if not pushes_recorded:
+                times[i] = _later(times[i], self.created(i))
+        return times
+
+    def ago(self, age: timedelta) -> float:
+        """The instant that long before now; before all time where the calendar ends."""
+        try:
+            return (self.now - age).timestamp()
+        except OverflowError:
+            return float("-inf")
+
+    def created(self, i: int) -> float | None:
+        """When the image was built; of an index that doesn't say, when the latest of its platforms was."""
+        if i not in self._created:
+            own = self._usable(self.images[i].created_at)
+            if own is None:
+                for platform in self.shape.platforms(i):
+                    own = _later(own, self._usable(self.images[platform].created_at))
+            self._created[i] = own
+        return self._created[i]
+
+    def pulled(self, i: int) -> float | None:
+        """The last pull of the image or of any platform; who was never pulled counts from its time."""
+        if i not in self._pulled:
+            latest: float | None = None
+            for member in (i, *self.shape.platforms(i)):
+                last = self.images[member].pulled_at
+                pulled = self.times[member] if last is None else None if last is UNSET else self._usable(last)
+                if pulled is None:
+                    latest = None
+                    break
+                latest = _later(latest, pulled)
+            self._pulled[i] = latest
+        return self._pulled[i]
+
+    def size(self, i: int) -> int | None:
+        """Bytes: what the registry says; of an index that has no size, the sum of its platforms."""
+        if i not in self._sizes:
+            size = self.images[i].size_bytes
+            platforms = self.shape.platforms(i)
+            if size is None and platforms:
+                sizes = [
+                    self.images[platform].size_bytes
+                    for platform in platforms
+                    if platform not in self.shape.children
+                ]
+                known = [size for size in sizes if size is not None]
+                size = sum(known) if known and len(known) == len(sizes) else None
+            self._sizes[i] = size
+        return self._sizes[i]
+
+    def archived(self, i: int) -> float | None:
+        """When the image was moved to the archive class."""
+        return self._usable(self.images[i].archived_at)
+
+    def time_or_last(self, i: int) -> float:
+        """Its time; an image without a usable one is newer than all others."""
+        time = self.times[i]
+        return float("inf") if time is None else time
+
+    def arrived(self, i: int) -> float | None:
+        """Its time, or a later change that nobody explains: what the grace counts from."""
+        changed = self.images[i].changed_at
+        return self.times[i] if changed is None else _later(self.times[i], self._usable(changed))
+
+    def lookup(self, order: str) -> Callable[[int], float | None]:
+        """The function that gives an image's place in this order (``time``, ``created`` or ``pulled``)."""
+        if order == "time":
+            return self.times.__getitem__
+        return self.created if order == "created" else self.pulled
+
+
+def _later(one: float | None, other: float | None) -> float | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return max(one, other)

@@ -1,0 +1,205 @@
+"""The counting conditions: newest, size added up, one a period; in the whole repository or in groups.
+
+A rank counts images, not tags, and counts every image that the rule's selectors choose, whatever else
+protects or takes it. Who has no place in it: an image whose value is unknown, one that is chosen only because
+a selector could not tell, an orphan (but in a rule on orphans), and one in the archive. For these the
+condition itself is unknown: they are kept by ``keep`` rules and spared by ``delete`` rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import cast
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from janitor.core.facts import Facts
+from janitor.core.pattern import PatternList, group_of
+from janitor.core.policy import Condition, OrderBy, Period, Rule
+from janitor.core.selection import Chosen, Slots
+from janitor.core.version import Version, parse_version
+
+_Group = dict[int, list[int]]
+_TieBreak = tuple[tuple[Version, ...], str, str]
+
+
+class Ranked(msgspec.Struct, frozen=True, kw_only=True):
+    """What one counting condition says of the chosen slots: surely true, surely false, or unknown."""
+
+    within: set[int]
+    beyond: set[int]
+    unknown: set[int]
+
+
+class Ranks:
+    """The images that a rule chooses, newest first, in each group; made once for all conditions of a rule."""
+
+    __slots__ = ("_facts", "_groups", "_slots", "_unplaced", "_zone")
+
+    def __init__(self, rule: Rule, chosen: Chosen, slots: Slots, facts: Facts, timezone: str) -> None:
+        self._facts = facts
+        self._slots = slots
+        self._zone = ZoneInfo(timezone)
+        self._unplaced: set[int] = set()
+        self._groups: list[tuple[list[int], _Group]] = []
+        for members in self._grouped(rule, chosen):
+            self._groups.append((self._newest_first(rule, members), members))
+
+    def _grouped(self, rule: Rule, chosen: Chosen) -> Iterable[_Group]:
+        """Slots by image in each group; slots that can have no place are set aside."""
+        image, shape, images = self._slots.image, self._facts.shape, self._facts.images
+        groups: dict[str, _Group] = {}
+        select = rule.select
+        patterns = select.tags if select.tags is not None else PatternList(patterns=select.tags_all)
+        for s in chosen.slots:
+            i = image[s]
+            if (
+                i in chosen.unsure
+                or images[i].archived_at is not None
+                or (i in shape.orphans and not select.orphaned)
+            ):
+                self._unplaced.add(s)
+                continue
+            group = _group(rule.group_by, patterns, self._slots.tag[s])
+            if group is None:
+                self._unplaced.add(s)
+                continue
+            groups.setdefault(group, {}).setdefault(i, []).append(s)
+        return groups.values()
+
+    def _newest_first(self, rule: Rule, members: _Group) -> list[int]:
+        """The images of a group, newest first; those of unknown value are set aside."""
+        ties = _Ties(members, self._slots, self._facts)
+        if rule.order_by is OrderBy.VERSION:
+            placed = [i for i in members if ties.version(i)]
+            ordered = sorted(placed, key=ties, reverse=True)
+        else:
+            value = self._facts.lookup(rule.order_by)
+            placed = [i for i in members if value(i) is not None]
+            ordered = newest_first(placed, value, ties)
+        if len(placed) != len(members):
+            self._unplaced.update(s for i in members.keys() - set(placed) for s in members[i])
+        return ordered
+
+    def judge(self, condition: Condition) -> Ranked:
+        """What one counting condition says of each chosen slot."""
+        within: set[int] = set()
+        beyond: set[int] = set()
+        unknown = set(self._unplaced)
+        for ordered, members in self._groups:
+            true, unsure = _COUNTING[condition.key](self._facts, ordered, condition, self._zone)
+            for i in ordered:
+                into = unknown if i in unsure else within if i in true else beyond
+                into.update(members[i])
+        return Ranked(within=within, beyond=beyond, unknown=unknown)
+
+
+def _group(name: str | None, patterns: PatternList, tag: str | None) -> str | None:
+    """The group of a slot; the empty one where a rule makes no groups, ``None`` where it is unknown."""
+    if name is None:
+        return ""
+    return None if tag is None else group_of(patterns, tag, name)
+
+
+_Answer = tuple[set[int], set[int]]
+
+
+def _newest(_facts: Facts, ordered: list[int], condition: Condition, _zone: ZoneInfo) -> _Answer:
+    return set(ordered[: cast("int", condition.value)]), set()
+
+
+def _within_size(facts: Facts, ordered: list[int], condition: Condition, _zone: ZoneInfo) -> _Answer:
+    most = cast("int", condition.value)
+    fitting: set[int] = set()
+    unsure: set[int] = set()
+    total = 0
+    for i in ordered:
+        size = facts.size(i)
+        if size is None:
+            unsure.add(i)
+            continue
+        # Once one does not fit, the sum stays above the most: all after it are beyond too.
+        total += size
+        if total <= most:
+            fitting.add(i)
+    return fitting, unsure
+
+
+def _one_per(facts: Facts, ordered: list[int], condition: Condition, zone: ZoneInfo) -> _Answer:
+    times = facts.times
+    local = {i: datetime.fromtimestamp(at, zone) for i in ordered if (at := times[i]) is not None}
+    # Periods go by the image's time, whatever newest means; the sort is stable, so that the rank breaks ties.
+    oldest = sorted(local, key=facts.time_or_last, reverse=True)[-1:]
+    kept: set[int] = set()
+    for period, wanted in cast("tuple[tuple[Period, int], ...]", condition.value):
+        newest: dict[tuple[int, ...], int] = {}
+        for i, moment in local.items():
+            newest.setdefault(_BUCKET[period](moment), i)
+        kept.update(newest[bucket] for bucket in sorted(newest, reverse=True)[:wanted])
+        if len(newest) < wanted:
+            kept.update(oldest)
+    return kept, set(ordered) - local.keys()
+
+
+# For each counting condition: of a group's images, newest first, those within and those nobody knows of.
+_COUNTING: Mapping[str, Callable[[Facts, list[int], Condition, ZoneInfo], _Answer]] = {
+    "newest": _newest,
+    "beyond_newest": _newest,
+    "within_size": _within_size,
+    "beyond_size": _within_size,
+    "one_per": _one_per,
+}
+
+_BUCKET: Mapping[Period, Callable[[datetime], tuple[int, ...]]] = {
+    Period.HOUR: lambda at: (at.year, at.month, at.day, at.hour),
+    Period.DAY: lambda at: (at.year, at.month, at.day),
+    Period.WEEK: lambda at: at.isocalendar()[:2],
+    Period.MONTH: lambda at: (at.year, at.month),
+    Period.YEAR: lambda at: (at.year,),
+}
+
+
+class _Ties:
+    """What decides between equals: the greatest version, then the greatest tag, then the digest."""
+
+    __slots__ = ("_facts", "_members", "_slots")
+
+    def __init__(self, members: _Group, slots: Slots, facts: Facts) -> None:
+        self._members = members
+        self._slots = slots
+        self._facts = facts
+
+    def version(self, i: int) -> tuple[Version, ...]:
+        """The greatest version among the image's slots, as a tuple of one; empty where none is a version."""
+        return _greatest_version(self._slots.tag[s] for s in self._members[i])
+
+    def __call__(self, i: int) -> _TieBreak:
+        tag = max((self._slots.tag[s] or "" for s in self._members[i]), default="")
+        return self.version(i), tag, self._facts.images[i].digest
+
+
+def _greatest_version(tags: Iterable[str | None]) -> tuple[Version, ...]:
+    versions = [version for tag in tags if tag and (version := parse_version(tag)) is not None]
+    return (max(versions),) if versions else ()
+
+
+def tie_break(facts: Facts, i: int) -> _TieBreak:
+    """What decides between images of one time by all their tags, the greater being the newer."""
+    tags = facts.shape.tags[i]
+    return _greatest_version(tags), max(tags, default=""), facts.images[i].digest
+
+
+def newest_first(
+    images: Iterable[int], value: Callable[[int], float | None], tie: Callable[[int], _TieBreak]
+) -> list[int]:
+    """Sort by value, newest first; the costly tie-break is asked only where values are equal."""
+    ordered = sorted(images, key=lambda i: value(i) or 0.0, reverse=True)
+    start = 0
+    for end in range(1, len(ordered) + 1):
+        if end == len(ordered) or value(ordered[end]) != value(ordered[start]):
+            if end - start > 1:
+                ordered[start:end] = sorted(ordered[start:end], key=tie, reverse=True)
+            start = end
+    return ordered

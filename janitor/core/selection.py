@@ -1,0 +1,151 @@
+"""Which images, by which of their tags, a rule speaks of.
+
+A *slot* is one tag of one candidate, or an untagged candidate itself: what rules take is always a set of
+slots, so that "every tag is selected" and "any tag is kept" are plain questions of numbers. Slots of one
+image stand together, in the order of its tags.
+
+What a selector asks for and nobody knows selects in a ``keep`` rule and doesn't in a ``delete`` rule; such an
+image takes no place in a rank.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from janitor.core.facts import Facts
+from janitor.core.image import ImageType
+from janitor.core.pattern import PatternList, TagMatcher
+from janitor.core.policy import Rule, Side
+
+
+class Chosen(msgspec.Struct, frozen=True, kw_only=True):
+    """What the selectors of one rule choose: slots in order, and the images of these nobody is sure of."""
+
+    slots: list[int]
+    unsure: frozenset[int] = frozenset()
+
+
+class Slots:
+    """The slots of one repository, and which pattern lists select their tags.
+
+    ``image[s]`` is the position of the image, ``tag[s]`` its tag or ``None``; ``first[i]`` the first slot of
+    a candidate; ``selected[s]`` has bit n set when list n of the matcher selects it.
+    """
+
+    __slots__ = ("first", "image", "selected", "tag", "untagged")
+
+    def __init__(self, facts: Facts, matcher: TagMatcher) -> None:
+        self.image: list[int] = []
+        self.tag: list[str | None] = []
+        self.first: dict[int, int] = {}
+        self.untagged: list[int] = []
+        tags = facts.shape.tags
+        for i in facts.shape.candidates:
+            self.first[i] = len(self.image)
+            if tags[i]:
+                for tag in tags[i]:
+                    self.image.append(i)
+                    self.tag.append(tag)
+            else:
+                self.untagged.append(len(self.image))
+                self.image.append(i)
+                self.tag.append(None)
+        select = matcher.select
+        self.selected: list[int] = [0 if tag is None else select(tag) for tag in self.tag]
+
+    def of(self, i: int) -> range:
+        """The slots of a candidate."""
+        start = self.first[i]
+        end = start + 1
+        while end < len(self.image) and self.image[end] == i:
+            end += 1
+        return range(start, end)
+
+    def spans(self) -> Iterator[tuple[int, range]]:
+        """Every candidate with its slots."""
+        starts = [*self.first.values(), len(self.image)]
+        return zip(self.first, map(range, starts, starts[1:]), strict=True)
+
+
+class Lists:
+    """The pattern lists of several rules, numbered as one matcher knows them."""
+
+    __slots__ = ("_all", "_bits")
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._all: list[PatternList] = []
+        self._bits: dict[str, tuple[int, ...]] = {}
+        for rule in rules:
+            select = rule.select
+            lists = (
+                [select.tags]
+                if select.tags is not None
+                else [PatternList(patterns=(p,)) for p in select.tags_all]
+            )
+            self._bits[rule.name] = tuple(self.add(patterns) for patterns in lists)
+
+    def add(self, patterns: PatternList) -> int:
+        """Number one more list; returned is the bit that says that it selects a tag."""
+        self._all.append(patterns)
+        return 1 << (len(self._all) - 1)
+
+    def bits(self, rule: Rule) -> tuple[int, ...]:
+        """The bits of a rule's lists: one for ``tags``, one a pattern for ``tags_all``."""
+        return self._bits[rule.name]
+
+    def matcher(self) -> TagMatcher:
+        """One matcher for all of them."""
+        return TagMatcher(self._all)
+
+
+def choose(rule: Rule, bits: Sequence[int], slots: Slots, facts: Facts) -> Chosen:
+    """The slots that the selectors of a rule choose; ``bits`` are those of its pattern lists."""
+    select = rule.select
+    chosen = _by_tags(rule, bits, slots)
+    image, images, shape = slots.image, facts.images, facts.shape
+    if select.archived:
+        chosen = [s for s in chosen if images[image[s]].archived_at is not None]
+    elif any(one.archived_at is not None for one in images):
+        chosen = [s for s in chosen if images[image[s]].archived_at is None]
+    if select.undated:
+        chosen = [s for s in chosen if facts.times[image[s]] is None]
+    if select.orphaned:
+        chosen = [s for s in chosen if image[s] in shape.orphans]
+    unsure: set[int] = set()
+    if select.type:
+        types = select.type | {ImageType.INDEX} if ImageType.IMAGE in select.type else select.type
+        unsure.update(image[s] for s in chosen if images[image[s]].type is None)
+        chosen = [s for s in chosen if images[image[s]].type in types or image[s] in unsure]
+    for key, pattern in select.labels:
+        unsure.update(image[s] for s in chosen if images[image[s]].labels is None)
+        chosen = [
+            s
+            for s in chosen
+            if (labels := images[image[s]].labels) is None
+            or (key in labels and pattern.matches(labels[key]) is not pattern.negated)
+        ]
+    if unsure and rule.side is Side.DELETE:
+        chosen = [s for s in chosen if image[s] not in unsure]
+    return Chosen(slots=chosen, unsure=frozenset(unsure))
+
+
+def _by_tags(rule: Rule, bits: Sequence[int], slots: Slots) -> list[int]:
+    select = rule.select
+    if select.tags is not None:
+        (bit,) = bits
+        return [s for s, selected in enumerate(slots.selected) if selected & bit]
+    if select.tags_all:
+        wanted = sum(bits)
+        have: dict[int, int] = {}
+        for s, selected in enumerate(slots.selected):
+            have[slots.image[s]] = have.get(slots.image[s], 0) | selected
+        return [
+            s
+            for s, selected in enumerate(slots.selected)
+            if selected & wanted and have[slots.image[s]] & wanted == wanted
+        ]
+    if select.untagged:
+        return slots.untagged
+    return list(range(len(slots.image)))

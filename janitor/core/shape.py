@@ -1,0 +1,225 @@
+"""The shape of a repository: what indexes hold, what refers to what, and what lives and goes together.
+
+The rules that stand here:
+
+- An untagged image that an index names, or whose subject is there, is no candidate: rules don't speak of it.
+  It goes when everything that holds it, and everything that it refers to, goes.
+- A tagged image that an index names (or that refers to a subject) is a candidate, but stays while one of
+  these stays.
+- Tags of the cosign and referrers tag schemes are links to a subject; they count as tags only of an orphan,
+  an otherwise untagged referrer whose subjects are all gone.
+- Where no referrer of the repository has its subject in it, signatures live apart from what they sign, and
+  nobody can tell an orphan: no untagged referrer is a candidate then.
+- An index whose children could not be read may hold any untagged image: none that stands alone is a
+  candidate then.
+
+Images are spoken of by their position in the listing. Nothing here knows of rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+
+from msgspec import UNSET
+
+from janitor.core.image import Image, ImageType
+from janitor.core.manifest import INDEX_TYPES, is_fallback_tag, scheme_subject
+
+_SCHEME_PREFIX = "sha256-"
+
+
+class Shape:
+    """How the images of one repository hang together.
+
+    ``tags[i]``: the tags that count as tags of image i. ``children`` and ``holders``: positions, of what is
+    held here only. ``subjects`` and ``referrers``: likewise. ``orphans``: candidates that are orphans.
+    ``shut``: indexes whose children are unknown. ``candidates``: what rules may speak of, in order.
+    """
+
+    __slots__ = (
+        "_orphans_unknown",
+        "_platforms",
+        "at",
+        "candidates",
+        "children",
+        "holders",
+        "orphans",
+        "referrers",
+        "shut",
+        "subjects",
+        "tags",
+    )
+
+    def __init__(self, images: Sequence[Image]) -> None:
+        self.at: dict[str, int] = {image.digest: i for i, image in enumerate(images)}
+        self.tags: list[tuple[str, ...]] = [image.tags for image in images]
+        self.children: dict[int, tuple[int, ...]] = {}
+        self.holders: dict[int, list[int]] = {}
+        self.subjects: dict[int, tuple[int, ...]] = {}
+        self.referrers: dict[int, list[int]] = {}
+        self.orphans: set[int] = set()
+        self.shut: set[int] = set()
+        self._platforms: dict[int, tuple[int, ...]] = {}
+        self._orphans_unknown = False
+        adrift = self._link(images)
+        self.candidates = self._candidates(images, adrift)
+
+    def _link(self, images: Sequence[Image]) -> set[int]:
+        """Fill in all links; the referrers whose subjects are all absent are returned."""
+        adrift: set[int] = set()
+        for i, image in enumerate(images):
+            if image.children:
+                self._hold(i, image.children)
+            elif image.children is UNSET and _is_index(image):
+                self.shut.add(i)
+            schemed = [tag for tag in image.tags if tag.startswith(_SCHEME_PREFIX)]
+            if image.subject is None and not schemed:
+                continue
+            named = self._subjects_named(image, schemed, i)
+            if not named:
+                continue
+            there = tuple(dict.fromkeys(self.at[digest] for digest in named if digest in self.at))
+            if not there:
+                adrift.add(i)
+                continue
+            self.subjects[i] = there
+            for subject in there:
+                self.referrers.setdefault(subject, []).append(i)
+        self._orphans_unknown = bool(adrift) and not self.subjects
+        return adrift
+
+    def _hold(self, i: int, children: Iterable[str]) -> None:
+        held = tuple(dict.fromkeys(self.at[child] for child in children if child in self.at))
+        held = tuple(child for child in held if child != i)
+        if held:
+            self.children[i] = held
+            for child in held:
+                self.holders.setdefault(child, []).append(i)
+
+    def _subjects_named(self, image: Image, schemed: list[str], i: int) -> list[str]:
+        """The digests that an image refers to; takes the tags that say so from its tags."""
+        named = [] if image.subject is None else [image.subject]
+        links = []
+        for tag in schemed:
+            subject = scheme_subject(tag)
+            # Only an index lists referrers; and a registry may resolve that tag to the subject itself.
+            if subject is None or (is_fallback_tag(tag) and not _is_index(image)):
+                continue
+            if subject != image.digest:
+                named.append(subject)
+                links.append(tag)
+        if links:
+            self.tags[i] = tuple(tag for tag in image.tags if tag not in links)
+        return [digest for digest in named if digest != image.digest]
+
+    def _candidates(self, images: Sequence[Image], adrift: AbstractSet[int]) -> list[int]:
+        candidates = []
+        for i, tags in enumerate(self.tags):
+            if tags:
+                candidates.append(i)
+            elif i in self.holders or i in self.subjects:
+                continue
+            elif i in adrift:
+                self.tags[i] = images[i].tags
+                if not self._orphans_unknown and not self.shut:
+                    self.orphans.add(i)
+                    candidates.append(i)
+            elif not self.shut:
+                candidates.append(i)
+        return candidates
+
+    def platforms(self, i: int) -> tuple[int, ...]:
+        """All that an index holds, at any depth, each once; empty for what is no index."""
+        if i not in self.children:
+            return ()
+        known = self._platforms.get(i)
+        if known is None:
+            seen = {i: None}
+            queue = [i]
+            while queue:
+                for child in self.children.get(queue.pop(), ()):
+                    if child not in seen:
+                        seen[child] = None
+                        queue.append(child)
+            del seen[i]
+            known = self._platforms[i] = tuple(seen)
+        return known
+
+    def indexes_holding(self, images: Iterable[int]) -> set[int]:
+        """Every index that holds one of these, at any depth."""
+        found: set[int] = set()
+        queue = list(images)
+        while queue:
+            for holder in self.holders.get(queue.pop(), ()):
+                if holder not in found:
+                    found.add(holder)
+                    queue.append(holder)
+        return found
+
+    def bound_to(self, i: int) -> tuple[int, ...]:
+        """What must go before image i may go: the indexes that name it, and its subjects."""
+        return (*self.holders.get(i, ()), *self.subjects.get(i, ()))
+
+    def along(self, going: AbstractSet[int], staying: AbstractSet[int]) -> dict[int, tuple[int, ...]]:
+        """What goes along when these candidates go, each with the candidates that it hangs on.
+
+        Nothing that is in ``staying`` goes along, nor what hangs on it.
+        """
+        if not self.children and not self.referrers:
+            return {}
+        roots: dict[int, tuple[int, ...]] = {}
+        queue = [i for i in going if i in self.children or i in self.referrers]
+        while queue:
+            parent = queue.pop()
+            for i in (*self.children.get(parent, ()), *self.referrers.get(parent, ())):
+                if i in roots or i in staying or self.tags[i]:
+                    continue
+                bonds = self.bound_to(i)
+                if all(bond in going or bond in roots for bond in bonds):
+                    hung_on = (root for bond in bonds for root in roots.get(bond, (bond,)))
+                    roots[i] = tuple(dict.fromkeys(hung_on))
+                    queue.append(i)
+        return roots
+
+    def why_no_candidate(self, i: int) -> str:
+        """The sentence on an image that no rule speaks of."""
+        if i in self.holders:
+            return "an index names it: it lives as long as that"
+        if i in self.subjects:
+            return "it refers to an image that is here: it lives as long as that"
+        if self._orphans_unknown and not self.shut:
+            return "no signature here has what it signs beside it: whether this one is orphaned is unknown"
+        return "the children of an index here are unknown: it may be one of them"
+
+
+def _is_index(image: Image) -> bool:
+    return image.type is ImageType.INDEX or image.media_type in INDEX_TYPES
+
+
+def closed(
+    shape: Shape, condemned: AbstractSet[int], archived: AbstractSet[int], staying: AbstractSet[int]
+) -> tuple[set[int], set[int], Mapping[int, tuple[int, ...]], Mapping[int, tuple[int, ...]]]:
+    """Take from both sets what something that stays still holds, until nothing changes.
+
+    An index that moves to the archive stays for what is to be deleted, but not for what moves along.
+    Returned are the two sets, and what goes along with deletions and with moves to the archive.
+    """
+    condemned, archived = set(condemned), set(archived)
+    bound = {i for i in (*condemned, *archived) if i in shape.holders or i in shape.subjects}
+    while True:
+        deleted_along = shape.along(condemned, staying)
+        moved_along = shape.along(condemned | archived, staying) if archived else deleted_along
+        gone = condemned | deleted_along.keys()
+        moved = condemned | archived | moved_along.keys()
+        held = {
+            i
+            for i in bound
+            if not all(bond in (gone if i in condemned else moved) for bond in shape.bound_to(i))
+        }
+        if not held:
+            only_moved = {i: roots for i, roots in moved_along.items() if i not in deleted_along}
+            return condemned, archived, deleted_along, only_moved
+        bound -= held
+        condemned -= held
+        archived -= held
