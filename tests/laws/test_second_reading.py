@@ -14,8 +14,6 @@ from tests.laws.oracle import Planned, before_limits, judge
 from tests.laws.verdicts import Source
 from tests.laws.words import duration, group_of, in_range, reference, selects, size, version_key
 
-PLACE = ("prod", "team/app")
-
 
 def name_digest(name: str) -> str:
     return f"sha256:{hashlib.sha256(name.encode()).hexdigest()}"
@@ -26,6 +24,7 @@ def line(name: str, *tags: str, age: str | None = "400d", **fields: Any) -> dict
     children = [name_digest(child) for child in fields.pop("children", ())]
     subject = fields.pop("subject", None)
     return {
+        "name": name,
         "registry": "prod",
         "repository": "team/app",
         "digest": name_digest(name),
@@ -61,7 +60,7 @@ def limited_plan(
 
 
 def _by_first_tag(found: Planned, lines: Sequence[dict[str, Any]]) -> dict[str, str]:
-    names = {each["digest"]: each["tags"][0] if each["tags"] else each.get("name", "") for each in lines}
+    names = {each["digest"]: each["tags"][0] if each["tags"] else each["name"] for each in lines}
     return {names[digest]: kind + "".join(f" -{tag}" for tag in tags) for kind, digest, tags in found.actions}
 
 
@@ -88,7 +87,7 @@ def test_platforms_go_with_the_last_index_that_names_them() -> None:
     lines = (
         line("one", "one", children=["amd"]),
         line("two", "two", children=["amd"]),
-        line("amd", name="amd"),
+        line("amd"),
     )
     assert plan(policy({"delete": {"tags": "one"}}), *lines) == {"one": "delete"}
     assert plan(policy(EVERYTHING), *lines) == {"one": "delete", "two": "delete", "amd": "delete"}
@@ -104,7 +103,7 @@ def test_a_signature_goes_with_its_subject_and_an_orphan_by_its_rule() -> None:
     tag = name_digest("gone").replace(":", "-") + ".sig"
     lines = (
         line("a", "a"),
-        line("s", name="s", subject="a", age="1h"),
+        line("s", subject="a", age="1h"),
         line("o", tag),
     )
     assert plan(policy({"delete": {"tags": "a"}}), *lines) == {"a": "delete", "s": "delete"}
@@ -116,17 +115,17 @@ def test_use_protects_holders_and_all_that_they_hold_but_not_further_indexes() -
     lines = (
         line("one", "one", children=["amd", "arm"]),
         line("two", "two", children=["arm"]),
-        line("amd", name="amd"),
-        line("arm", name="arm"),
+        line("amd"),
+        line("arm"),
     )
     used = [Source(references=("r.example/team/app@" + name_digest("amd"),))]
     assert plan(policy(EVERYTHING), *lines, sources=used) == {"two": "delete"}
 
 
 def test_a_young_platform_holds_its_index_and_an_undated_one_does_not() -> None:
-    held = (line("i", "i", children=["c"]), line("c", name="c", age="1h"))
+    held = (line("i", "i", children=["c"]), line("c", age="1h"))
     assert plan(policy(EVERYTHING), *held) == {}
-    free = (line("i", "i", children=["c"]), line("c", name="c", age=None))
+    free = (line("i", "i", children=["c"]), line("c", age=None))
     assert plan(policy(EVERYTHING), *free) == {"i": "delete", "c": "delete"}
 
 
