@@ -1,0 +1,359 @@
+"""Patterns of tags, repositories and names, compiled so that matching takes linear time.
+
+Rules: a pattern speaks of the whole text. A glob has ``*`` (any run), ``?`` (one character), ``[a-z]`` and
+``[!a-z]`` (a class), ``{a,b}`` (either, nested too) and a backslash before what is meant as it stands;
+``re:`` begins an RE2 expression, ``semver:`` a range of versions or ``pre``; ``!`` before any negates it. Of
+repositories, ``*``, ``?`` and classes stay within one path segment and ``**`` is any run, ``/`` too. A list
+selects what some pattern of it matches and no negated one does, so that a list without a positive pattern
+selects nothing. Python's own backtracking ``re`` never sees a pattern that a user wrote.
+
+Many lists are matched at once by :class:`TagMatcher`: literals and prefixes by dictionary, ranges with one
+reading of the version, all else by one automaton.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+import msgspec
+import re2
+
+from janitor.core.glob import GlobError, read_glob
+from janitor.core.version import Range, Version, parse_range, parse_version
+
+# Longer than any tag (128) or repository (255) with room for alternatives; bounds what is compiled.
+_MAX_PATTERN = 1000
+
+# Of one joined automaton's states, in bytes. Full, it is emptied and goes on; it never grows further.
+_MAX_AUTOMATON = 16 * 2**20
+
+_VERSION_GROUPS = frozenset({"major", "minor"})
+
+
+class PatternError(ValueError):
+    """A text is no pattern; the message is a sentence that names it and says what is meant."""
+
+
+class PatternKind(StrEnum):
+    """What a pattern is of; it decides what may be written and what ``*`` means."""
+
+    TAG = "tag"
+    REPOSITORY = "repository"
+    NAME = "name"
+
+
+class Pattern(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """One pattern; to have one is the proof that its text is right.
+
+    ``text`` is what the policy says, with its ``!``. Equal text and kind make equal patterns.
+    """
+
+    text: str
+    kind: PatternKind
+
+    def __post_init__(self) -> None:
+        """Compile, so that a wrong text raises :class:`PatternError` here and nowhere later."""
+        _ = self._shape
+
+    @property
+    def negated(self) -> bool:
+        """Whether ``!`` stands in front."""
+        return self.text.startswith("!")
+
+    @property
+    def group_names(self) -> frozenset[str]:
+        """The groups that :meth:`group` can give: named ones of ``re:``, major and minor of ``semver:``."""
+        return self._shape.group_names
+
+    def matches(self, text: str) -> bool:
+        """Whether the pattern matches the whole text, whatever its negation."""
+        return self._joined.hits(text) != 0
+
+    def group(self, name: str, text: str) -> str | None:
+        """The group of that name, where the pattern matches and the group took part; else ``None``.
+
+        Of a version, ``major`` is ``1`` and ``minor`` is ``1.4``. Costs several times what a match does.
+        """
+        shape = self._shape
+        if name not in shape.group_names or not self.matches(text):
+            return None
+        if shape.expression is None:
+            version = parse_version(text)
+            return _version_group(name, version) if version is not None else None
+        match = _compiled(shape.expression).fullmatch(_encoded(text))
+        value: bytes | None = match.group(name.encode()) if match is not None else None
+        return value.decode() if value is not None else None
+
+    @cached_property
+    def _shape(self) -> _Shape:
+        return _shape_of(self.text, self.kind)
+
+    @cached_property
+    def _joined(self) -> _Joined:
+        return _Joined([(self._shape, 1)])
+
+
+class PatternList(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """Patterns of which some must match and no negated one may. An empty list selects nothing."""
+
+    patterns: tuple[Pattern, ...]
+
+    @classmethod
+    def of(cls, texts: Iterable[str], kind: PatternKind) -> PatternList:
+        """The list of these texts; :class:`PatternError` names the first that is wrong."""
+        return cls(patterns=tuple(parse_pattern(text, kind) for text in texts))
+
+    def selects(self, text: str) -> bool:
+        """Whether a positive pattern matches the text and no negated one does."""
+        return self._matcher.select(text) != 0
+
+    @cached_property
+    def _matcher(self) -> TagMatcher:
+        return TagMatcher((self,))
+
+
+class TagMatcher:
+    """Many pattern lists, matched at once.
+
+    The cost of a text hardly depends on how many lists and patterns there are; nothing is remembered of the
+    texts. Patterns of any kind will do, tags are only what this is for.
+    """
+
+    __slots__ = ("_all", "_joined", "_lists")
+
+    def __init__(self, lists: Sequence[PatternList]) -> None:
+        self._lists = len(lists)
+        self._all = (1 << len(lists)) - 1
+        masks: dict[_Shape, int] = {}
+        for place, patterns in enumerate(lists):
+            for pattern in patterns.patterns:
+                # Negated patterns say their hits in the upper half, one bit a list.
+                bit = 1 << (place + len(lists) if pattern.negated else place)
+                masks[pattern._shape] = masks.get(pattern._shape, 0) | bit  # noqa: SLF001 - one module
+        self._joined = _Joined(masks.items())
+
+    def select(self, tag: str) -> int:
+        """The lists that select the tag: bit i is set for ``lists[i]``."""
+        hits = self._joined.hits(tag)
+        return hits & ~(hits >> self._lists) & self._all
+
+
+def parse_pattern(text: str, kind: PatternKind) -> Pattern:
+    """Read a pattern; :class:`PatternError` says what is wrong with it."""
+    return Pattern(text=text, kind=kind)
+
+
+def group_of(patterns: PatternList, tag: str, name: str) -> str | None:
+    """The group that a tag falls in: the first positive pattern that matches and gives it decides."""
+    for pattern in patterns.patterns:
+        if pattern.negated:
+            continue
+        group = pattern.group(name, tag)
+        if group is not None:
+            return group
+    return None
+
+
+class _Shape(msgspec.Struct, frozen=True, kw_only=True):
+    """How a pattern is matched: by the first of these that is set.
+
+    ``literal`` and ``prefix`` are plain text, ``versions`` a range, ``prereleases`` asks for any pre-release,
+    ``expression`` is for RE2.
+    """
+
+    literal: str | None = None
+    prefix: str | None = None
+    versions: Range | None = None
+    prereleases: bool = False
+    expression: str | None = None
+    group_names: frozenset[str] = frozenset()
+
+
+class _Joined:
+    """Shapes with a mask each; :meth:`hits` is the union of the masks of all that match."""
+
+    __slots__ = ("_always", "_automata", "_literals", "_prefixes", "_prereleases", "_ranges")
+
+    def __init__(self, shapes: Iterable[tuple[_Shape, int]]) -> None:
+        self._always = 0
+        self._literals: dict[str, int] = {}
+        prefixes: dict[int, dict[str, int]] = {}
+        self._ranges: list[tuple[Range, int]] = []
+        self._prereleases = 0
+        expressions: list[tuple[str, int]] = []
+        for shape, mask in shapes:
+            if shape.literal is not None:
+                self._literals[shape.literal] = self._literals.get(shape.literal, 0) | mask
+            elif shape.prefix == "":
+                self._always |= mask
+            elif shape.prefix is not None:
+                bucket = prefixes.setdefault(len(shape.prefix), {})
+                bucket[shape.prefix] = bucket.get(shape.prefix, 0) | mask
+            elif shape.versions is not None:
+                self._ranges.append((shape.versions, mask))
+            elif shape.prereleases:
+                self._prereleases |= mask
+            elif shape.expression is not None:
+                expressions.append((shape.expression, mask))
+        self._prefixes = tuple(prefixes.items())
+        self._automata = tuple(_automata(expressions))
+
+    def hits(self, text: str) -> int:
+        hits = self._always | self._literals.get(text, 0)
+        for length, prefixes in self._prefixes:
+            hits |= prefixes.get(text[:length], 0)
+        if self._ranges or self._prereleases:
+            version = parse_version(text)
+            if version is not None:
+                hits |= self._hits_of_version(version)
+        if self._automata:
+            encoded = _encoded(text)
+            for match, masks in self._automata:
+                for index in match(encoded) or ():
+                    hits |= masks[index]
+        return hits
+
+    def _hits_of_version(self, version: Version) -> int:
+        hits = self._prereleases if version.prerelease else 0
+        for versions, mask in self._ranges:
+            if versions.contains(version):
+                hits |= mask
+        return hits
+
+
+def _automata(expressions: Sequence[tuple[str, int]]) -> Iterable[tuple[Any, tuple[int, ...]]]:
+    """As few automata as memory allows; each is a function bytes -> places in its masks, or ``None``.
+
+    A set either compiles with room enough to match anything or says that it doesn't: then its halves are
+    tried, and at last the single expression, which RE2 can match without building an automaton.
+    """
+    if not expressions:
+        return
+    masks = tuple(mask for _, mask in expressions)
+    joined = re2.Set.FullMatchSet(_options(never_capture=True))
+    try:
+        for expression, _ in expressions:
+            joined.Add(expression)
+        joined.Compile()
+    except re2.error:
+        if len(expressions) > 1:
+            half = len(expressions) // 2
+            yield from _automata(expressions[:half])
+            yield from _automata(expressions[half:])
+            return
+        single = _compiled(expressions[0][0])
+        yield lambda text: [0] if single.fullmatch(text) is not None else None, masks
+        return
+    yield joined.Match, masks
+
+
+def _options(*, never_capture: bool = False) -> re2.Options:
+    options = re2.Options()
+    options.log_errors = False
+    options.never_capture = never_capture
+    if never_capture:
+        options.max_mem = _MAX_AUTOMATON
+    return options
+
+
+def _compiled(expression: str) -> Any:
+    """RE2's object, from RE2's own cache, which is bounded; it takes and gives bytes."""
+    return re2.compile(expression.encode(), _options())
+
+
+def _encoded(text: str) -> bytes:
+    """UTF-8, with a question mark for what has no such form (half a surrogate pair in a registry's JSON)."""
+    return text.encode("utf-8", "replace")
+
+
+def _version_group(name: str, version: Version) -> str:
+    return str(version.major) if name == "major" else f"{version.major}.{version.minor}"
+
+
+def _shape_of(text: str, kind: PatternKind) -> _Shape:
+    """What a pattern's text says, without its negation."""
+    if len(text) > _MAX_PATTERN:
+        raise PatternError(
+            f"{text[:40]}… is longer than the {_MAX_PATTERN} characters that a pattern may have"
+        )
+    body = text.removeprefix("!")
+    if not body:
+        raise PatternError("a pattern is empty" if not text else "a ! stands before no pattern")
+    if body.startswith("!"):
+        raise PatternError(f"{text}: a pattern is negated once, or not at all")
+    if not body.isprintable() and any("\ud800" <= character <= "\udfff" for character in body):
+        raise PatternError(f"{text!r} holds half a character")
+    if body.startswith("re:"):
+        return _expression_shape(text, body.removeprefix("re:"))
+    if body.startswith("semver:"):
+        return _version_shape(text, body.removeprefix("semver:").strip(), kind)
+    return _glob_shape(text, body, kind)
+
+
+# A glob with such a beginning was meant as something else: no tag and no repository has a colon.
+_OTHER_PREFIX = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)\s*:")
+
+
+def _glob_shape(text: str, body: str, kind: PatternKind) -> _Shape:
+    if kind is not PatternKind.NAME:
+        prefix = _OTHER_PREFIX.match(body)
+        if prefix:
+            raise PatternError(
+                f"{text}: no pattern begins with {prefix[0]}; there are re: and semver:, and globs"
+            )
+        if any(character.isspace() for character in body):
+            raise PatternError(f"{text!r} holds a blank, which no {kind} has")
+    try:
+        glob = read_glob(body, paths=kind is PatternKind.REPOSITORY)
+    except GlobError as error:
+        raise PatternError(f"{text}: {error}") from None
+    if glob.literal is not None:
+        return _Shape(literal=glob.literal)
+    if glob.prefix is not None:
+        return _Shape(prefix=glob.prefix)
+    _check_expression(text, glob.expression)
+    return _Shape(expression=glob.expression)
+
+
+def _version_shape(text: str, body: str, kind: PatternKind) -> _Shape:
+    if kind is not PatternKind.TAG:
+        raise PatternError(f"{text}: semver: is for tags; a {kind} has no version")
+    if not body:
+        raise PatternError(
+            f"{text} names no versions; write semver:*, semver:>=1.2.0,<2, semver:^1.4 or semver:pre"
+        )
+    if body == "pre":
+        return _Shape(prereleases=True, group_names=_VERSION_GROUPS)
+    try:
+        return _Shape(versions=parse_range(body), group_names=_VERSION_GROUPS)
+    except ValueError as error:
+        raise PatternError(f"semver:{error}") from None
+
+
+def _expression_shape(text: str, expression: str) -> _Shape:
+    if not expression:
+        raise PatternError(f"{text} holds no expression")
+    compiled = _check_expression(text, expression)
+    return _Shape(expression=expression, group_names=frozenset(name.decode() for name in compiled.groupindex))
+
+
+def _check_expression(text: str, expression: str) -> Any:
+    try:
+        return _compiled(expression)
+    except re2.error as error:
+        reason = error.args[0] if error.args else ""
+        said = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+        raise PatternError(f"{text}: RE2 can't read this: {said}{_hint(said)}") from None
+
+
+def _hint(said: str) -> str:
+    """What to do about the things that other engines have and a linear one can't."""
+    if any(operator in said for operator in ("(?=", "(?!", "(?<")):
+        return "; RE2 has no look-around, leave tags out by a second pattern with ! in front"
+    if re.search(r"escape sequence: \\[1-9]", said):
+        return "; RE2 has no back-references"
+    return ""
