@@ -1,0 +1,1 @@
+"""Simulated registries: a world of truth, and over it the wire protocols."""
