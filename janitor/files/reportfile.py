@@ -1,16 +1,16 @@
-"""Report files: what a run did, for programs.
+"""Report files, read back: what an earlier run did.
 
 ``.json`` is one document, the :class:`~janitor.core.report.Report`, of what fits on a page. ``.jsonl`` is
 everything, a line each with its ``kind``: first ``report`` with the scalars and totals, then ``registry``,
-``repository``, ``unselected``, ``in_use`` and ``error``, and at last an ``action`` for each planned action,
-the plan's line with ``outcome`` and ``detail``. Both are read back; outcomes are never held as a whole.
+``repository``, ``unselected``, ``in_use`` and ``error``, and an ``action`` for each planned action, the
+plan's line with ``outcome`` and ``detail``. Outcomes are never held as a whole. Writing is ``reports``'.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -68,42 +68,14 @@ class _ActionLine(Action, frozen=True, kw_only=True, gc=False):
     detail: str | None = None
 
 
-class _Happened(msgspec.Struct, frozen=True, kw_only=True):
-    """What a line of an outcome has beside the action."""
-
-    outcome: OutcomeKind
-    detail: str | None
-
-
 _Line = _ReportLine | _RegistryLine | _RepositoryLine | _UnselectedLine | _UseLine | _ErrorLine | _ActionLine
 _T = TypeVar("_T")
 
-_encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[_Line] = msgspec.json.Decoder(_Line)
 _document = msgspec.json.Decoder(Report)
 
 # An ``in_use`` line names every reference that was not found.
 _MAX_LINE = 64 * 2**20
-
-
-def write_json(stream: IO[bytes], report: Report) -> None:
-    """Write the report as one document, indented."""
-    stream.write(msgspec.json.format(_encoder.encode(report), indent=2) + b"\n")
-
-
-def write_jsonl(stream: IO[bytes], report: Report, outcomes: Iterable[Outcome]) -> None:
-    """Write the report and the outcome of every planned action, as the outcomes come."""
-    for part in _parts(report):
-        stream.write(_encoder.encode(part) + b"\n")
-    for outcome in outcomes:
-        stream.write(encode_outcome(outcome))
-
-
-def encode_outcome(outcome: Outcome) -> bytes:
-    """One ``action`` line, its end included."""
-    happened = _encoder.encode(_Happened(outcome=outcome.outcome, detail=outcome.detail))
-    # Two objects joined into one: the action as the plan file has it, then what became of it.
-    return b"%b,%b\n" % (_encoder.encode(outcome.action)[:-1], happened[1:])
 
 
 class ReportFile:
@@ -120,7 +92,8 @@ class ReportFile:
             return
         for line in _lines(self._path):
             if isinstance(line, _ActionLine):
-                action = msgspec.convert(line, Action, from_attributes=True)
+                # convert() takes no UNSET for what may be absent.
+                action = Action(**{name: getattr(line, name) for name in Action.__struct_fields__})
                 yield Outcome(action=action, outcome=line.outcome, detail=line.detail)
 
 
@@ -139,15 +112,6 @@ def read_report(path: Path) -> ReportFile:
     if report.version != VERSION:
         raise FileError(f"{path}: is a report of version {report.version}; this program reads {VERSION}")
     return ReportFile(path, report, has_outcomes=False)
-
-
-def _parts(report: Report) -> Iterator[_Line]:
-    yield _as(_ReportLine, report)
-    yield from (_as(_RegistryLine, each) for each in report.registries)
-    yield from (_as(_RepositoryLine, each) for each in report.repositories)
-    yield from (_as(_UnselectedLine, each) for each in report.unselected)
-    yield _as(_UseLine, report.in_use)
-    yield from (_as(_ErrorLine, each) for each in report.errors)
 
 
 def _as(kind: type[_T], value: msgspec.Struct) -> _T:

@@ -136,13 +136,13 @@ class RepositoryStates:
         if path is None:
             return
         body = msgspec.json.encode(value, order="deterministic")
-        head = _head(body)
-        if _starts_with(path, head):
+        data = _head(body) + body
+        if _holds(path, data):
             return
         try:
             with self._making:
                 path.parent.mkdir(mode=0o700, exist_ok=True)
-            write_atomically(path, head + body, mode=PRIVATE)
+            write_atomically(path, data, mode=PRIVATE)
         except (OSError, FileError) as error:
             self.trouble = str(error)
 
@@ -151,10 +151,9 @@ def _head(body: bytes) -> bytes:
     return hashlib.sha256(body).hexdigest().encode() + b"\n"
 
 
-def _starts_with(path: Path, head: bytes) -> bool:
+def _holds(path: Path, data: bytes) -> bool:
     try:
-        with path.open("rb") as stream:
-            return stream.read(len(head)) == head
+        return path.stat().st_size == len(data) and path.read_bytes() == data
     except OSError:
         return False
 
