@@ -68,6 +68,10 @@ class RunResult(Protocol):
     def exit_code(self) -> int:
         """As the report's."""
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What must be known before the rest, such as that there is no state folder; usually nothing."""
+
     def outcomes(self) -> Iterator[Outcome]:
         """Every planned action, a repository at a time in the order of the report; can be asked for again."""
 

@@ -1,0 +1,223 @@
+"""Options that several commands share, and the types of their values.
+
+What a command calls is imported in its body, so that its help loads nothing but click.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+import click
+
+from janitor.cli.command import VERBOSE, Command, Option
+from janitor.core.units import parse_duration, parse_time
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+NARROW, LIMITS, FILES, OUTPUT = "What it covers", "How much", "Files", "Output"
+
+_VARIABLES = "Options can be given as variables of the environment, too: JANITOR_STATE_DIR for --state-dir."
+
+
+def command(
+    name: str, *, epilog: str = _VARIABLES, **attrs: Any
+) -> Callable[[Callable[..., Any]], click.Command]:
+    """Make a function a command of this house; its docstring is its help."""
+    return click.command(name, cls=Command, epilog=epilog, **attrs)
+
+
+def option(*names: str, section: str, **attrs: Any) -> Callable[[_F], _F]:
+    """Give a command an option below a heading of its help."""
+    return click.option(*names, cls=Option, section=section, **attrs)
+
+
+class _Text(click.ParamType[str]):
+    """A text that isn't empty: an empty pattern is never meant, and empty lists are taken for 'all'."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text = str(value)
+        if not text.strip():
+            self.fail("it is empty", param, ctx)
+        return text
+
+
+class _Duration(click.ParamType[timedelta]):
+    """``90m``, ``12h``, ``1w2d``; more than nothing."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        if isinstance(value, timedelta):
+            return value
+        try:
+            duration = parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        if not duration:
+            self.fail("it is no time at all", param, ctx)
+        return duration
+
+
+class _Time(click.ParamType[datetime]):
+    """An RFC 3339 time."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            return parse_time(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class _Shard(click.ParamType[tuple[int, int]]):
+    """``I/N``: the part I, counted from 0, of N."""
+
+    name = "I/N"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        if isinstance(value, tuple):
+            return value
+        index, _, count = str(value).partition("/")
+        if not (_is_number(index) and _is_number(count)):
+            self.fail(f"{value!r} is not of the form I/N, such as 0/4", param, ctx)
+        shard = int(index), int(count)
+        if shard[0] >= shard[1]:
+            self.fail(f"of {shard[1]} shards, which are counted from 0, there is no {shard[0]}", param, ctx)
+        return shard
+
+
+class _Number(click.ParamType[int]):
+    """A whole number within bounds."""
+
+    name = "N"
+
+    def __init__(self, least: int, most: int | None = None) -> None:
+        self._least = least
+        self._most = most
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        upper = "on" if self._most is None else f"to {self._most}"
+        meant = f"a whole number from {self._least} {upper}"
+        if not _is_number(value) or not self._least <= int(value) <= (self._most or int(value)):
+            self.fail(f"{value!r} is not {meant}", param, ctx)
+        return int(value)
+
+
+TEXT, DURATION, TIME, SHARD = _Text(), _Duration(), _Time(), _Shard()
+COUNT, PERCENT, WORKERS = _Number(0), _Number(0, 100), _Number(1, 1024)
+
+
+def policies(function: _F) -> _F:
+    """Take policy files and folders."""
+    return click.argument("policies", nargs=-1, required=True, type=TEXT)(function)
+
+
+def narrowed(function: _F) -> _F:
+    """Take registries and repositories to narrow a run to."""
+    return _all(
+        function,
+        option(
+            "--registry",
+            "registries",
+            section=NARROW,
+            envvar="JANITOR_REGISTRY",
+            multiple=True,
+            metavar="NAME",
+            type=TEXT,
+            help="Only registries of this name (or glob). May be repeated.",
+        ),
+        option(
+            "--repository",
+            "repositories",
+            section=NARROW,
+            envvar="JANITOR_REPOSITORY",
+            multiple=True,
+            metavar="PATTERN",
+            type=TEXT,
+            help="Only repositories that match; !PATTERN takes out again. May be repeated.",
+        ),
+    )
+
+
+def concurrency(function: _F) -> _F:
+    """Take how many requests are under way at once."""
+    return option(
+        "--concurrency",
+        section=LIMITS,
+        metavar="N",
+        type=WORKERS,
+        default="16",
+        show_default=True,
+        help="Requests under way at once.",
+    )(function)
+
+
+def state_dir(function: _F) -> _F:
+    """Take the state folder."""
+    return option(
+        "--state-dir",
+        section=FILES,
+        metavar="DIR",
+        type=TEXT,
+        help="Where journals, reports and what was seen before are kept. [default: $XDG_STATE_HOME/janitor]",
+    )(function)
+
+
+def output(function: _F) -> _F:
+    """Take how much is said, and how; ``-v`` is remembered for failures."""
+    return _all(
+        function,
+        option(
+            "--log-format",
+            section=OUTPUT,
+            type=click.Choice(["auto", "console", "json"]),
+            default="auto",
+            metavar="FORMAT",
+            help="The log on standard error: console, json, or auto (console on a terminal).",
+        ),
+        option(
+            "-q",
+            "--quiet",
+            section=OUTPUT,
+            is_flag=True,
+            help="Say only the closing lines, and errors.",
+        ),
+        option(
+            "-v",
+            "--verbose",
+            section=OUTPUT,
+            is_flag=True,
+            callback=_remember,
+            help="Say everything: every image, and why what stays does.",
+        ),
+    )
+
+
+def _all(function: _F, *options: Callable[[_F], _F]) -> _F:
+    """Apply decorators so that help shows them in this order."""
+    for each in reversed(options):
+        function = each(function)
+    return function
+
+
+def _remember(ctx: click.Context, param: click.Parameter, value: bool) -> bool:  # noqa: FBT001  as click calls
+    del param
+    if value and ctx.params.get("quiet"):
+        raise click.UsageError("-q and -v ask for opposite things", ctx)
+    ctx.meta[VERBOSE] = value
+    return value
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal()

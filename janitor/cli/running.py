@@ -1,0 +1,78 @@
+"""A run as commands carry it out: log, signals and progress around it, its report after it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from janitor import log
+from janitor.cli.progress import showing
+from janitor.cli.signals import stopping
+from janitor.cli.terminal import look, say
+from janitor.reports.console import Kept, clean, render
+from janitor.run import Progress, RunResult, Settings, Stop, run, write_inventory
+
+
+class Output(NamedTuple):
+    """How much is said, and how the log is written."""
+
+    log_format: str = "auto"
+    quiet: bool = False
+    verbose: bool = False
+
+
+def carry_out(settings: Settings, output: Output) -> int:
+    """Run, show the report on standard output, and give the exit code."""
+    with _under_way(output) as (stop, progress):
+        result = run(settings, os.environ, stop=stop, clock=clock, progress=progress)
+    show(result, output, now=settings.now)
+    return result.exit_code
+
+
+def show(result: RunResult, output: Output, *, now: datetime | None = None) -> None:
+    """Write the report to standard output; ages are told from ``now``, or else from the run's start."""
+    how = look(os.environ, verbose=output.verbose, quiet=output.quiet, notes=result.notes)
+    now = now or result.report.started_at
+    say(render(result.report, result.outcomes(), now=now, kept=_kept(result), look=how))
+
+
+def take_inventory(settings: Settings, path: str, output: Output) -> int:
+    """Write an inventory, say how much it is, and give the exit code."""
+    with _under_way(output) as (stop, progress):
+        result = write_inventory(settings, os.environ, path, stop=stop, clock=clock, progress=progress)
+    lines = [
+        f"error: {'/'.join(filter(None, (error.registry, error.repository)))}: {error.message}"
+        for error in result.errors
+    ]
+    lines.append(f"wrote {result.images:,} images of {result.repositories:,} repositories to {path}")
+    say(clean(line) + "\n" for line in lines)
+    return result.exit_code
+
+
+def clock() -> datetime:
+    """Read the clock of this machine, in UTC."""
+    return datetime.now(UTC)
+
+
+@contextlib.contextmanager
+def _under_way(output: Output) -> Iterator[tuple[Stop, Progress]]:
+    form = log.Format(output.log_format)
+    log.configure(form, verbose=output.verbose, quiet=output.quiet)
+    stop = Stop()
+    with stopping(stop), showing(sys.stderr, quiet=output.quiet, events=log.is_json(form)) as progress:
+        yield stop, progress
+
+
+def _kept(result: RunResult) -> Iterator[Kept]:
+    for stay in result.stays():
+        yield Kept(
+            registry=stay.registry,
+            repository=stay.repository,
+            digest=stay.digest,
+            tags=stay.tags,
+            reasons=stay.reasons,
+        )
