@@ -29,18 +29,22 @@ class Glob(msgspec.Struct, frozen=True, kw_only=True):
     prefix: str | None = None
 
 
-def read_glob(text: str, *, paths: bool) -> Glob:
-    """Read a glob; with ``paths``, ``*``, ``?`` and classes never match ``/``, and ``**`` does."""
-    reader = _Reader(text, paths=paths)
-    return reader.read()
+def read_glob(text: str, *, paths: bool, commas: bool) -> Glob:
+    """Read a glob; :class:`GlobError` says why a text is none.
+
+    With ``paths``, ``*``, ``?`` and classes never match ``/``, and ``**`` does. Without ``commas``, a comma
+    outside of braces is an error: there what is matched has none, and a list was meant.
+    """
+    return _Reader(text, paths=paths, commas=commas).read()
 
 
 class _Reader:
     """One pass over one glob."""
 
-    def __init__(self, text: str, *, paths: bool) -> None:
+    def __init__(self, text: str, *, paths: bool, commas: bool) -> None:
         self._text = text
         self._paths = paths
+        self._commas = commas
         self._at = 0
         self._depth = 0
         self._parts: list[str] = []
@@ -69,6 +73,8 @@ class _Reader:
                 self._open()
             case "," if self._depth:
                 self._special("|")
+            case "," if not self._commas:
+                raise GlobError("a comma stands outside of braces; write a list, or {a,b} for either")
             case "}":
                 self._close()
             case "]":

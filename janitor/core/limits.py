@@ -102,10 +102,10 @@ class Tally(msgspec.Struct, kw_only=True, gc=False):
 
     registry: str
     repository: str
-    images: int
-    judged: int
-    going: int
-    planned: bool
+    images: int = 0
+    judged: int = 0
+    going: int = 0
+    planned: bool = False
     times: array[float] | None = None
     stopped: str | None = None
     allowed: int | None = None

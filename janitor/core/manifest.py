@@ -107,7 +107,7 @@ def parse_manifest(body: bytes, content_type: str | None) -> Manifest:
     is_index = raw.manifests is not None or media_type in INDEX_TYPES
     config = _descriptor(raw.config) if raw.config is not None else None
     named = tuple(map(_descriptor, raw.manifests or ()))
-    layers = tuple(map(_descriptor, raw.layers or raw.blobs or ()))
+    layers = tuple(map(_descriptor, (*(raw.layers or ()), *(raw.blobs or ()))))
     children = tuple(entry for entry in named if plain_media_type(entry.media_type) in MANIFEST_TYPES)
     layers += tuple(entry for entry in named if plain_media_type(entry.media_type) not in MANIFEST_TYPES)
     annotations = raw.annotations or {}
@@ -155,9 +155,8 @@ def is_fallback_tag(tag: str) -> bool:
 _HELM = "application/vnd.cncf.helm.config.v1+json"
 _CACHE = "application/vnd.buildkit.cacheconfig.v0"
 _BUNDLE = "application/vnd.dev.sigstore.bundle"
-_IMAGE_CONFIGS = frozenset(
-    {"application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"}
-)
+_OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
+_IMAGE_CONFIGS = frozenset({_OCI_CONFIG, "application/vnd.docker.container.image.v1+json"})
 _TELLING_PREFIXES: tuple[tuple[str, ImageType], ...] = (
     (_HELM, ImageType.HELM),
     (_CACHE, ImageType.CACHE),
@@ -237,7 +236,7 @@ def type_from_media_types(
     """
     plain = plain_media_type(media_type or "")
     if artifact_type is None and plain in (_OCI_MANIFEST, _DOCKER_MANIFEST):
-        artifact_type = min(_IMAGE_CONFIGS)
+        artifact_type = _OCI_CONFIG
     told = type_of(media_type=media_type, config_media_type=artifact_type, tags=tags)
     if told is ImageType.ARTIFACT and plain not in MANIFEST_TYPES:
         return None

@@ -14,7 +14,7 @@ reading of the version, all else by one automaton.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
@@ -31,7 +31,7 @@ _MAX_PATTERN = 1000
 # Of one joined automaton's states, in bytes. Full, it is emptied and goes on; it never grows further.
 _MAX_AUTOMATON = 16 * 2**20
 
-_VERSION_GROUPS = frozenset({"major", "minor"})
+_VERSION_GROUPS = {"major": 0, "minor": 1}
 
 
 class PatternError(ValueError):
@@ -67,7 +67,7 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @property
     def group_names(self) -> frozenset[str]:
         """The groups that :meth:`group` can give: named ones of ``re:``, major and minor of ``semver:``."""
-        return self._shape.group_names
+        return frozenset(self._shape.groups)
 
     def matches(self, text: str) -> bool:
         """Whether the pattern matches the whole text, whatever its negation."""
@@ -78,19 +78,23 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
         Of a version, ``major`` is ``1`` and ``minor`` is ``1.4``. Costs several times what a match does.
         """
-        shape = self._shape
-        if name not in shape.group_names or not self.matches(text):
+        index = self._shape.groups.get(name)
+        if index is None:
             return None
-        if shape.expression is None:
-            version = parse_version(text)
+        if self._shape.expression is None:
+            version = parse_version(text) if self.matches(text) else None
             return _version_group(name, version) if version is not None else None
-        match = _compiled(shape.expression).fullmatch(_encoded(text))
-        value: bytes | None = match.group(name.encode()) if match is not None else None
-        return value.decode() if value is not None else None
+        match = self._expression.fullmatch(_encoded(text))
+        value: bytes | None = match.group(index) if match is not None else None
+        return value.decode("utf-8", "replace") if value is not None else None
 
     @cached_property
     def _shape(self) -> _Shape:
         return _shape_of(self.text, self.kind)
+
+    @cached_property
+    def _expression(self) -> Any:
+        return _compiled(self._shape.expression or "")
 
     @cached_property
     def _joined(self) -> _Joined:
@@ -162,7 +166,7 @@ class _Shape(msgspec.Struct, frozen=True, kw_only=True):
     """How a pattern is matched: by the first of these that is set.
 
     ``literal`` and ``prefix`` are plain text, ``versions`` a range, ``prereleases`` asks for any pre-release,
-    ``expression`` is for RE2.
+    ``expression`` is for RE2. ``groups``: name to place, which has a meaning in an expression alone.
     """
 
     literal: str | None = None
@@ -170,7 +174,12 @@ class _Shape(msgspec.Struct, frozen=True, kw_only=True):
     versions: Range | None = None
     prereleases: bool = False
     expression: str | None = None
-    group_names: frozenset[str] = frozenset()
+    groups: Mapping[str, int] = {}
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What makes two shapes the same."""
+        return (self.literal, self.prefix, self.versions, self.prereleases, self.expression)
 
 
 class _Joined:
@@ -294,8 +303,8 @@ def _shape_of(text: str, kind: PatternKind) -> _Shape:
     return _glob_shape(text, body, kind)
 
 
-# A glob with such a beginning was meant as something else: no tag and no repository has a colon.
-_OTHER_PREFIX = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)\s*:")
+# What begins so was meant as an expression or a range, and as a glob would hardly ever match.
+_OTHER_PREFIX = re.compile(r"(?:re|re2|regex|regexp|glob|semver|version|range)\s*:", re.IGNORECASE)
 
 
 def _glob_shape(text: str, body: str, kind: PatternKind) -> _Shape:
@@ -308,7 +317,7 @@ def _glob_shape(text: str, body: str, kind: PatternKind) -> _Shape:
         if any(character.isspace() for character in body):
             raise PatternError(f"{text!r} holds a blank, which no {kind} has")
     try:
-        glob = read_glob(body, paths=kind is PatternKind.REPOSITORY)
+        glob = read_glob(body, paths=kind is PatternKind.REPOSITORY, commas=kind is PatternKind.NAME)
     except GlobError as error:
         raise PatternError(f"{text}: {error}") from None
     if glob.literal is not None:
@@ -327,9 +336,9 @@ def _version_shape(text: str, body: str, kind: PatternKind) -> _Shape:
             f"{text} names no versions; write semver:*, semver:>=1.2.0,<2, semver:^1.4 or semver:pre"
         )
     if body == "pre":
-        return _Shape(prereleases=True, group_names=_VERSION_GROUPS)
+        return _Shape(prereleases=True, groups=_VERSION_GROUPS)
     try:
-        return _Shape(versions=parse_range(body), group_names=_VERSION_GROUPS)
+        return _Shape(versions=parse_range(body), groups=_VERSION_GROUPS)
     except ValueError as error:
         raise PatternError(f"semver:{error}") from None
 

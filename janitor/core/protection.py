@@ -23,7 +23,7 @@ class Protections(msgspec.Struct, frozen=True, kw_only=True):
     """What is protected in one repository.
 
     ``images``: position -> why, indexes that hold a protected image too. ``tags``: slots whose own tag is
-    protected or in use, with why. ``named``: the references that name something here.
+    protected or in use, with why. ``named``: the references in use that name something here.
     """
 
     images: Mapping[int, tuple[str, ...]]
@@ -92,14 +92,17 @@ class Protector:
         for s, why in self._protected_slots(slots, bits):
             tags.setdefault(s, why)
             images.setdefault(slots.image[s], []).append(why)
-        references: set[Reference] = set()
+        references: frozenset[Reference] = frozenset()
         for named in (self._in_use, self._images):
+            found: set[Reference] = set()
             for i, reference, why in named.digests_of(facts):
                 images.setdefault(i, []).append(why)
-                references.add(reference)
+                found.add(reference)
             wanted = named.tags_of(names)
             if wanted:
-                references |= self._hold_tags(wanted, facts, slots, images, tags)
+                found |= self._hold_tags(wanted, facts, slots, images, tags)
+            if named is self._in_use:
+                references = frozenset(found)
         for i, image in enumerate(facts.images):
             if image.locked:
                 images.setdefault(i, []).append("it is locked")
@@ -110,7 +113,7 @@ class Protector:
         return Protections(
             images={i: tuple(dict.fromkeys(why)) for i, why in images.items()},
             tags=tags,
-            named=frozenset(references),
+            named=references,
         )
 
     def _protected_slots(self, slots: Slots, bits: Sequence[int]) -> Iterable[tuple[int, str]]:

@@ -148,8 +148,8 @@ def _check_name(host: str, repository: str, text: str) -> None:
         raise ImageReferenceError(f"{text or repr(text)} names no image")
     if not _HOST.fullmatch(host):
         raise ImageReferenceError(f"{text}: {host} is no host")
-    if own in ("sha256", "sha512") or _IMAGE_ID.fullmatch(own):
-        raise ImageReferenceError(f"{text} is a digest that is cut, or an image's id, and no reference")
+    if host == _HUB and (own in ("sha256", "sha512") or _IMAGE_ID.fullmatch(own)):
+        raise ImageReferenceError(f"{text} is an image's id, or a digest that is cut, and no reference")
     if _REPOSITORY.fullmatch(repository):
         return
     if _REPOSITORY.fullmatch(repository.lower()):

@@ -33,6 +33,16 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     detail: str | None = None
 
 
+class Stay(msgspec.Struct, frozen=True, kw_only=True):
+    """One image that stays, and what keeps it: a rule, a protection, a limit, or that nothing selects it."""
+
+    registry: str
+    repository: str
+    digest: str
+    tags: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+
 class Totals(msgspec.Struct, kw_only=True):
     """Sums over a run; images unless the name says bytes."""
 

@@ -36,9 +36,10 @@ class Field(StrEnum):
 
 
 class Unit(msgspec.Struct, frozen=True, kw_only=True):
-    """What one listing covers: a repository; on some registries a group of repositories."""
+    """What one listing covers: the repository of that name; where ``many``, a group of repositories."""
 
     name: str
+    many: bool = False
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,10 +141,12 @@ class Registry(ABC):
     """One registry, by one provider. Made from the provider's keys; opens nothing until it is asked.
 
     ``hosts`` are the prefixes under which its images are pulled (``docker.io/acme``), aliases included: a
-    reference is of this registry when its name is one of these, a slash, and a repository.
+    reference is of this registry when its name is one of these, a slash, and a repository. ``units_at_once``:
+    how many units it pays to list side by side; a unit of many repositories is listed alone, as a stream.
     """
 
     provider: ClassVar[str]
+    units_at_once: ClassVar[int] = 1
     keys: ClassVar[type[Keys]]
     abilities: Abilities
     hosts: tuple[str, ...] = ()

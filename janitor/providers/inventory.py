@@ -51,7 +51,7 @@ class Inventory(Registry):
 
     def _units(self, only: RepositoryFilter) -> Iterator[Unit]:
         self._wanted = only
-        yield Unit(name=self._name)
+        yield Unit(name=self._name, many=True)
 
     def _list(self, unit: Unit, wanted: frozenset[Field]) -> Iterator[Listing]:  # noqa: ARG002 - all stands there
         try:

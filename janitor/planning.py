@@ -1,0 +1,400 @@
+"""From registries to a plan: every repository listed, decided, drafted; then the limits of the run.
+
+Rules that stand here:
+
+- Only a listing that came to its end becomes an :class:`Inventory`. A unit whose listing breaks is touched
+  nowhere, the repositories that it had given before its end included.
+- One repository is in memory at a time. Its lines are spooled, encoded once; what is kept of it is what the
+  limits of the run need.
+- Limits are judged when all is listed; only then are the states of the repositories known, and the plan is
+  written in a second pass over the spool, in the order of the names.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from os import SEEK_END
+from typing import IO
+
+import msgspec
+
+from janitor.core.decision import Decider, Decisions
+from janitor.core.draft import Draft, assemble
+from janitor.core.image import Image, Inventory
+from janitor.core.limits import Tally, floor, limit
+from janitor.core.plan import Action, ActionKind, PlanHeader, RepositoryPlan, RepositoryState, Summary
+from janitor.core.policy import PolicySet, RegistrySpec, Rule, Side
+from janitor.core.reference import Reference
+from janitor.core.report import ErrorReport, Stay
+from janitor.core.story import why_stays
+from janitor.core.use import InUse
+from janitor.errors import RegistryError, Stopped
+from janitor.files.planfile import PlanWriter, encode_line
+from janitor.files.repositorystate import RepositoryStates
+from janitor.parallel import each
+from janitor.progress import Progress
+from janitor.providers.interface import Field, Listing, Registry, RepositoryFilter, Unit
+
+
+class Premises(msgspec.Struct, frozen=True, kw_only=True):
+    """What decisions rest on besides the images.
+
+    ``states`` fills in when digests and tags were first seen; ``None`` where that is not to count.
+    """
+
+    policies: PolicySet
+    in_use: InUse
+    now: datetime
+    states: RepositoryStates | None = None
+
+    def decider(self) -> Decider:
+        """Decide by these premises."""
+        return Decider(self.policies, self.in_use, self.now)
+
+
+class Opened(msgspec.Struct, frozen=True, kw_only=True):
+    """A registry of a run: as the files describe it, opened, and narrowed to what the run wants to see."""
+
+    spec: RegistrySpec
+    registry: Registry
+    only: RepositoryFilter
+    wanted: frozenset[Field]
+
+    def decide(self, listing: Listing, decider: Decider, premises: Premises) -> Decisions:
+        """Decide one repository that was just listed, the floor included."""
+        images: tuple[Image, ...] = listing.images
+        if premises.states is not None:
+            images = premises.states.placed(self.spec.name, listing.repository, images, premises.now)
+        inventory = Inventory(registry=self.spec.name, repository=listing.repository, images=images)
+        decisions = decider.decide(inventory, hosts=self.registry.hosts, abilities=self.registry.abilities)
+        return floor(decisions, premises.policies.limits.min_remaining)
+
+
+def wanted_fields(rules: Iterable[Rule], registry: Registry) -> frozenset[Field]:
+    """Work out what these rules ask of an image that may cost a request of its own."""
+    wanted: set[Field] = set()
+    for rule in rules:
+        keys = {condition.key for condition in rule.conditions}
+        if rule.side is Side.DELETE and not registry.abilities.records_pushes:
+            # Without pushes, the time of an image is its creation, and no deletion goes without a time.
+            wanted.add(Field.CREATED)
+        if rule.order_by == "created":
+            wanted.add(Field.CREATED)
+        if rule.select.labels:
+            wanted.add(Field.LABELS)
+        if rule.select.type:
+            wanted.add(Field.TYPE)
+        if keys & {"pulled_within", "not_pulled_for"} or rule.order_by == "pulled":
+            wanted.add(Field.PULLED)
+        if keys & {"within_size", "beyond_size", "larger_than"}:
+            wanted.add(Field.SIZE)
+    return frozenset(wanted)
+
+
+class Lines(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the lines of one repository stand in a spool, and what they count up to.
+
+    ``freed_bytes`` is of the images that are deleted. ``needs`` as in a draft, kept only where a ration may
+    cut the lines.
+    """
+
+    start: int
+    end: int
+    counts: tuple[int, int, int]
+    freed_bytes: int
+    needs: array[int] | None = None
+
+
+_NO_LINES = Lines(start=0, end=0, counts=(0, 0, 0), freed_bytes=0)
+
+
+class PlannedRepository(msgspec.Struct, frozen=True, kw_only=True):
+    """One repository of a plan, the unit in which it was listed, and its lines."""
+
+    plan: RepositoryPlan
+    unit: Unit
+    lines: Lines
+
+
+class Notes(msgspec.Struct, kw_only=True):
+    """What was seen while planning, beside the plan: for the report.
+
+    ``unselected`` as in drafts; ``named``: the references in use that name an image which was listed;
+    ``used``: the registries of which an image is in use; ``listed``: (registry, repository) that were listed.
+    """
+
+    errors: list[ErrorReport] = msgspec.field(default_factory=list)
+    unselected: Counter[str] = msgspec.field(default_factory=Counter)
+    named: set[Reference] = msgspec.field(default_factory=set)
+    used: set[str] = msgspec.field(default_factory=set)
+
+
+class Spool:
+    """Lines of actions, and of what stays, on disk; written once, then read."""
+
+    def __init__(self) -> None:
+        self._actions: IO[bytes] = tempfile.TemporaryFile(prefix="janitor-")
+        self._stays: IO[bytes] = tempfile.TemporaryFile(prefix="janitor-")
+
+    def put(self, actions: Iterable[Action], needs: array[int] | None = None) -> Lines:
+        """Write lines to the end."""
+        start = self._actions.seek(0, SEEK_END)
+        counts = dict.fromkeys(ActionKind, 0)
+        freed = 0
+        lines = []
+        for action in actions:
+            lines.append(encode_line(action))
+            counts[action.action] += 1
+            if action.action is ActionKind.DELETE:
+                freed += action.size_bytes or 0
+        self._actions.write(b"".join(lines))
+        return Lines(
+            start=start,
+            end=self._actions.tell(),
+            counts=(counts[ActionKind.DELETE], counts[ActionKind.UNTAG], counts[ActionKind.ARCHIVE]),
+            freed_bytes=freed,
+            needs=needs,
+        )
+
+    def cut(self, lines: Lines, allowed: int) -> Lines:
+        """Write again, to the end, only the lines that a ration allows."""
+        needs = lines.needs if lines.needs is not None else ()
+        actions = map(_decode, self.raw(lines).splitlines())
+        return self.put(action for action, needed in zip(actions, needs, strict=True) if needed <= allowed)
+
+    def raw(self, lines: Lines) -> bytes:
+        """The bytes of lines, as a plan file has them."""
+        self._actions.seek(lines.start)
+        return self._actions.read(lines.end - lines.start)
+
+    def note_stays(self, decisions: Decisions) -> None:
+        """Write down why each image that stays does."""
+        inventory = decisions.inventory
+        goes = decisions.going | decisions.along.keys() | decisions.archived_along.keys()
+        for i, image in enumerate(inventory.images):
+            if i not in goes:
+                stay = Stay(
+                    registry=inventory.registry,
+                    repository=inventory.repository,
+                    digest=image.digest,
+                    tags=image.tags,
+                    reasons=why_stays(decisions, i),
+                )
+                self._stays.write(msgspec.json.encode(stay) + b"\n")
+
+    def stays(self) -> Iterator[Stay]:
+        """What was noted, in the order of listing."""
+        self._stays.seek(0)
+        decoder = msgspec.json.Decoder(Stay)
+        return map(decoder.decode, self._stays)
+
+    def close(self) -> None:
+        """Give the files back."""
+        self._actions.close()
+        self._stays.close()
+
+
+class Plan:
+    """What is to happen in all repositories, in the order of their names; a handle on a spool. Close it."""
+
+    def __init__(
+        self, header: PlanHeader, repositories: Sequence[PlannedRepository], spool: Spool, notes: Notes
+    ) -> None:
+        self.header = header
+        self.repositories = repositories
+        self.notes = notes
+        self._spool = spool
+
+    def actions(self, repository: PlannedRepository) -> Iterator[Action]:
+        """The actions of one repository, in the order in which they are to be done."""
+        return map(_decode, self._spool.raw(repository.lines).splitlines())
+
+    def stays(self) -> Iterator[Stay]:
+        """Every image that stays, with its reasons; kept only when the plan was made so."""
+        return self._spool.stays()
+
+    def write(self, stream: IO[bytes]) -> Summary:
+        """Write the plan file; its summary is returned."""
+        writer = PlanWriter(stream, self.header)
+        for repository in self.repositories:
+            writer.repository(repository.plan)
+            writer.actions(self._spool.raw(repository.lines))
+        return writer.close(self.summary())
+
+    def summary(self) -> Summary:
+        """Count the lines."""
+        lines = [repository.lines for repository in self.repositories]
+        delete, untag, archive = (sum(line.counts[kind] for line in lines) for kind in range(3))
+        return Summary(
+            repositories=len(self.repositories),
+            images=sum(repository.plan.images for repository in self.repositories),
+            delete=delete,
+            untag=untag,
+            archive=archive,
+            freed_bytes=sum(line.freed_bytes for line in lines),
+        )
+
+    def close(self) -> None:
+        """Give the spool back."""
+        self._spool.close()
+
+
+class _Drafted(msgspec.Struct, kw_only=True):
+    """One repository as it was drafted, until the limits have spoken."""
+
+    tally: Tally
+    unit: Unit
+    lines: Lines
+    failed: str | None = None
+
+
+def make_plan(
+    premises: Premises,
+    registries: Sequence[Opened],
+    *,
+    created_at: datetime,
+    stop: threading.Event,
+    progress: Progress,
+    noting_stays: bool = False,
+) -> Plan:
+    """List and decide all that these registries hold, and judge the limits.
+
+    What can't be read is in the plan's notes, and touched nowhere. Once ``stop`` is set, no further unit is
+    begun. Errors of registries are never raised.
+    """
+    spool = Spool()
+    notes = Notes()
+    drafted: list[_Drafted] = []
+    decider = premises.decider()
+    rationed = premises.policies.limits.budget is not None
+    progress.started(None, "listing")
+    for opened in registries:
+        for unit, event in _events(opened, stop):
+            if isinstance(event, RegistryError):
+                _fail(opened, unit, event, drafted, notes)
+                continue
+            decisions = opened.decide(event, decider, premises)
+            draft = assemble(decisions)
+            lines = spool.put(draft.actions, draft.needs if rationed else None)
+            drafted.append(_Drafted(tally=draft.tally, unit=unit, lines=lines))
+            if noting_stays:
+                spool.note_stays(decisions)
+            _note(opened, draft, decisions, notes)
+            progress.advanced(f"{opened.spec.name}/{event.repository}", len(event.images))
+    progress.finished()
+    drafted.sort(key=lambda one: (one.tally.registry, one.tally.repository))
+    limit(
+        [one.tally for one in drafted], premises.policies.limits, _closed_by_use(premises, registries, notes)
+    )
+    header = PlanHeader(created_at=created_at, now=premises.now, policies_sha256=premises.policies.sha256)
+    return Plan(header, [_settled(one, spool) for one in drafted], spool, notes)
+
+
+def _events(opened: Opened, stop: threading.Event) -> Iterator[tuple[Unit, Listing | RegistryError]]:
+    """Give every repository of a registry, or the error in its place."""
+    registry = opened.registry
+
+    def listed(unit: Unit) -> Iterator[tuple[Unit, Listing | RegistryError]]:
+        try:
+            for listing in registry.list(unit, opened.wanted):
+                yield unit, listing
+        except RegistryError as error:
+            yield unit, error
+
+    def wanted_units() -> Iterator[Unit]:
+        for unit in registry.units(opened.only):
+            if stop.is_set():
+                raise Stopped(f"listing of {opened.spec.name} was stopped")
+            yield unit
+
+    try:
+        if registry.units_at_once > 1:
+            at_once = registry.units_at_once
+            for events in each(
+                lambda unit: tuple(listed(unit)), wanted_units(), workers=at_once, ahead=at_once + 1
+            ):
+                yield from events
+        else:
+            for unit in wanted_units():
+                yield from listed(unit)
+    except RegistryError as error:
+        yield _WHOLE, error
+
+
+# Stands for all of a registry where its catalogue could not be read.
+_WHOLE = Unit(name="", many=True)
+
+
+def _fail(opened: Opened, unit: Unit, error: RegistryError, drafted: list[_Drafted], notes: Notes) -> None:
+    """Write down that a unit broke; what it gave before is not touched either."""
+    registry, repository = opened.spec.name, "" if unit.many else unit.name
+    notes.errors.append(
+        ErrorReport(registry=registry, repository=repository, code=error.code, message=error.message)
+    )
+    for one in drafted:
+        if one.unit is unit:
+            one.failed = error.message
+            one.tally = Tally(registry=registry, repository=one.tally.repository, images=one.tally.images)
+    if repository:
+        tally = Tally(registry=registry, repository=repository)
+        drafted.append(_Drafted(tally=tally, unit=unit, lines=_NO_LINES, failed=error.message))
+
+
+def _note(opened: Opened, draft: Draft, decisions: Decisions, notes: Notes) -> None:
+    notes.unselected.update(draft.unselected)
+    named = decisions.protections.named
+    if named:
+        notes.named.update(named)
+        notes.used.add(opened.spec.name)
+
+
+def _closed_by_use(premises: Premises, registries: Sequence[Opened], notes: Notes) -> dict[str, str]:
+    """Which registries the state of use closes (``""``: all), and why."""
+    readings = premises.in_use.readings
+    for reading in readings:
+        if reading.error is not None:
+            return {"": f"what is in use isn't known: {reading.error}"}
+        if not reading.references and not reading.allow_empty:
+            return {"": f"{reading.source} names no image at all; say allow_empty: true if that is right"}
+    references = [reference for reading in readings for reference in reading.references]
+    if not references:
+        return {}
+    return {
+        opened.spec.name: (
+            "the sources of use name nothing of this registry; a mirror may be missing from its aliases, "
+            "or say allow_unused: true if that is right"
+        )
+        for opened in registries
+        if not opened.spec.allow_unused
+        and opened.spec.name not in notes.used
+        and not any(
+            reference.repository_below(host) is not None
+            for host in opened.registry.hosts
+            for reference in references
+        )
+    }
+
+
+def _settled(drafted: _Drafted, spool: Spool) -> PlannedRepository:
+    """Give a repository its state, and the lines that the ration lets stand."""
+    tally = drafted.tally
+    state, detail, lines = RepositoryState.OK, None, drafted.lines
+    if drafted.failed is not None:
+        state, detail = RepositoryState.FAILED, drafted.failed
+        lines = _NO_LINES
+    elif tally.stopped is not None:
+        state, detail = RepositoryState.LIMITED, tally.stopped
+    elif tally.allowed is not None and tally.allowed < tally.going:
+        lines = spool.cut(lines, tally.allowed)
+    plan = RepositoryPlan(
+        registry=tally.registry, repository=tally.repository, images=tally.images, state=state, detail=detail
+    )
+    return PlannedRepository(plan=plan, unit=drafted.unit, lines=lines)
+
+
+_decode = msgspec.json.Decoder(Action).decode
