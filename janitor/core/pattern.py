@@ -132,13 +132,12 @@ class TagMatcher:
     def __init__(self, lists: Sequence[PatternList]) -> None:
         self._lists = len(lists)
         self._all = (1 << len(lists)) - 1
-        masks: dict[_Shape, int] = {}
-        for place, patterns in enumerate(lists):
-            for pattern in patterns.patterns:
-                # Negated patterns say their hits in the upper half, one bit a list.
-                bit = 1 << (place + len(lists) if pattern.negated else place)
-                masks[pattern._shape] = masks.get(pattern._shape, 0) | bit  # noqa: SLF001 - one module
-        self._joined = _Joined(masks.items())
+        # Negated patterns say their hits in the upper half, one bit a list.
+        self._joined = _Joined(
+            (pattern._shape, 1 << (place + len(lists) if pattern.negated else place))  # noqa: SLF001 - one module
+            for place, patterns in enumerate(lists)
+            for pattern in patterns.patterns
+        )
 
     def select(self, tag: str) -> int:
         """The lists that select the tag: bit i is set for ``lists[i]``."""
@@ -176,11 +175,6 @@ class _Shape(msgspec.Struct, frozen=True, kw_only=True):
     expression: str | None = None
     groups: Mapping[str, int] = {}
 
-    @property
-    def key(self) -> tuple[object, ...]:
-        """What makes two shapes the same."""
-        return (self.literal, self.prefix, self.versions, self.prereleases, self.expression)
-
 
 class _Joined:
     """Shapes with a mask each; :meth:`hits` is the union of the masks of all that match."""
@@ -191,9 +185,9 @@ class _Joined:
         self._always = 0
         self._literals: dict[str, int] = {}
         prefixes: dict[int, dict[str, int]] = {}
-        self._ranges: list[tuple[Range, int]] = []
+        ranges: dict[Range, int] = {}
         self._prereleases = 0
-        expressions: list[tuple[str, int]] = []
+        expressions: dict[str, int] = {}
         for shape, mask in shapes:
             if shape.literal is not None:
                 self._literals[shape.literal] = self._literals.get(shape.literal, 0) | mask
@@ -203,13 +197,14 @@ class _Joined:
                 bucket = prefixes.setdefault(len(shape.prefix), {})
                 bucket[shape.prefix] = bucket.get(shape.prefix, 0) | mask
             elif shape.versions is not None:
-                self._ranges.append((shape.versions, mask))
+                ranges[shape.versions] = ranges.get(shape.versions, 0) | mask
             elif shape.prereleases:
                 self._prereleases |= mask
             elif shape.expression is not None:
-                expressions.append((shape.expression, mask))
+                expressions[shape.expression] = expressions.get(shape.expression, 0) | mask
         self._prefixes = tuple(prefixes.items())
-        self._automata = tuple(_automata(expressions))
+        self._ranges = tuple(ranges.items())
+        self._automata = tuple(_automata(tuple(expressions.items())))
 
     def hits(self, text: str) -> int:
         hits = self._always | self._literals.get(text, 0)
@@ -347,7 +342,8 @@ def _expression_shape(text: str, expression: str) -> _Shape:
     if not expression:
         raise PatternError(f"{text} holds no expression")
     compiled = _check_expression(text, expression)
-    return _Shape(expression=expression, group_names=frozenset(name.decode() for name in compiled.groupindex))
+    groups = {name.decode(): index for name, index in compiled.groupindex.items()}
+    return _Shape(expression=expression, groups=groups)
 
 
 def _check_expression(text: str, expression: str) -> Any:
