@@ -41,7 +41,7 @@ class Option(click.Option):
     def __init__(self, *args: Any, section: str, written: bool = False, **attrs: Any) -> None:
         super().__init__(*args, **attrs)
         self.section = section
-        if not written and self.name:
+        if not written and self.name and self.envvar is None:
             self.envvar = f"JANITOR_{self.name.upper()}"
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
@@ -149,11 +149,11 @@ def _told(error: click.ClickException) -> int:
         click.echo(error.format_message(), err=True)
         return error.exit_code
     message = error.format_message()
-    click.echo(f"error: {message[:1].lower()}{message[1:]}", err=True)
-    if isinstance(error, click.UsageError):
-        if error.ctx is not None:
-            click.echo(f"`{error.ctx.command_path} --help` shows what there is", err=True)
-        return error.exit_code
+    if message[1:2].islower():
+        message = message[0].lower() + message[1:]
+    click.echo(f"error: {message}", err=True)
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        click.echo(f"`{error.ctx.command_path} --help` shows what there is", err=True)
     return error.exit_code
 
 
