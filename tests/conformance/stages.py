@@ -1,0 +1,141 @@
+"""A world made real for one provider: what a test of conformance acts on and looks into."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+
+from janitor.core.image import Image
+from janitor.core.known import Known
+from janitor.core.pattern import PatternKind, PatternList
+from janitor.errors import RegistryError
+from janitor.providers.interface import Field, Registry, RepositoryFilter
+from tests.simulators.truth import Held
+from tests.simulators.world import World
+
+EVERYTHING = RepositoryFilter(covered=(PatternList.of(["**"], PatternKind.REPOSITORY),))
+ALL_FIELDS = frozenset(Field)
+
+
+class Time:
+    """A clock that only sleeping moves; it is handed to registries in place of the machine's."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+        self._now = 0.0
+        self._lock = threading.Lock()
+
+    def clock(self) -> float:
+        with self._lock:
+            return self._now
+
+    def sleep(self, seconds: float) -> None:
+        with self._lock:
+            self.slept.append(seconds)
+            self._now += seconds
+
+
+class Memory:
+    """What a run keeps of manifests, in a dictionary."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, str], Mapping[str, Known]] = {}
+
+    def recall(self, registry: str, repository: str) -> Mapping[str, Known]:
+        return self.kept.get((registry, repository), {})
+
+    def keep(self, registry: str, repository: str, known: Mapping[str, Known]) -> None:
+        self.kept[registry, repository] = dict(known)
+
+
+class Stage(ABC):
+    """One world as one provider meets it.
+
+    ``world`` is what was there at the start; of a simulator it is what is there now.
+    """
+
+    def __init__(self, registry: Registry, world: World, time: Time) -> None:
+        self.registry = registry
+        self.world = world
+        self.time = time
+
+    @abstractmethod
+    def held(self, repository: str) -> frozenset[str]:
+        """The digests that are really there now, seen past the provider."""
+
+    @abstractmethod
+    def tags(self, repository: str) -> Mapping[str, str]:
+        """The tags that are really there now, and the digests that they name."""
+
+    def manifest_reads(self) -> int:
+        """How many manifests were read so far; 0 where that leaves no trace."""
+        return 0
+
+    def listing(self) -> dict[str, tuple[Image, ...]]:
+        """Everything that the provider lists; raises RegistryError as soon as something can't be."""
+        found: dict[str, tuple[Image, ...]] = {}
+        for unit in self.registry.units(EVERYTHING):
+            for listing in self.registry.list(unit, ALL_FIELDS):
+                assert listing.repository not in found
+                found[listing.repository] = listing.images
+        return found
+
+    def listing_where_it_can(self) -> tuple[dict[str, tuple[Image, ...]], list[RegistryError]]:
+        """As :meth:`listing`, but a unit that can't be listed is left out."""
+        found: dict[str, tuple[Image, ...]] = {}
+        errors = []
+        try:
+            for unit in self.registry.units(EVERYTHING):
+                try:
+                    for listing in self.registry.list(unit, ALL_FIELDS):
+                        found[listing.repository] = listing.images
+                except RegistryError as error:
+                    errors.append(error)
+        except RegistryError as error:
+            errors.append(error)
+        return found, errors
+
+    def images(self, repository: str, digests: Iterable[str]) -> list[Image]:
+        """The listed images of these digests, in this order."""
+        listed = {image.digest: image for image in self.listing()[repository]}
+        return [listed[digest] for digest in digests]
+
+
+def visible(world: World, repository: str, *, untagged: bool, referrers: bool) -> frozenset[str]:
+    """The digests that a listing must hold.
+
+    ``untagged``: all that is there. Else what tags lead to, through indexes, and through the lists of
+    referrers where the registry has them.
+    """
+    place = world[repository]
+    if untagged:
+        return frozenset(place.manifests)
+    seen: set[str] = set()
+    waiting = list(place.tags.values())
+    while waiting:
+        digest = waiting.pop()
+        if digest in seen or digest not in place.manifests:
+            continue
+        seen.add(digest)
+        waiting += place.manifests[digest].children
+        if referrers:
+            waiting += [held.digest for held in place.referrers_of(digest)]
+    return frozenset(seen)
+
+
+def differences(image: Image, held: Held, tags: frozenset[str]) -> dict[str, tuple[object, object]]:
+    """What an image says that isn't true of it, beside what is."""
+    said = {
+        "digest": (image.digest, held.digest),
+        "tags": (frozenset(image.tags), tags),
+        "media_type": (image.media_type, held.media_type),
+        "artifact_type": (image.artifact_type, held.artifact_type),
+        "type": (image.type, held.type),
+        "children": (image.children, held.children),
+        "subject": (image.subject, held.subject),
+        "created_at": (image.created_at, held.created_at),
+        "size_bytes": (image.size_bytes, held.size_bytes),
+        "labels": (dict(image.labels or {}), dict(held.labels)),
+    }
+    return {name: pair for name, pair in said.items() if pair[0] != pair[1]}

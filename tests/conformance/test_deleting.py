@@ -1,0 +1,150 @@
+"""What is asked is gone; nothing else is."""
+
+from __future__ import annotations
+
+import pytest
+
+from janitor.core.image import Image
+from janitor.core.report import OutcomeKind
+from janitor.errors import RegistryError
+from janitor.providers.interface import Result
+from tests.conformance.conftest import StageOf
+from tests.conformance.harnesses import Harness, on
+from tests.conformance.stages import Stage
+from tests.conformance.worlds import platforms, small
+from tests.factories import image
+from tests.simulators.world import World
+
+
+def delete(stage: Stage, repository: str, images: list[Image]) -> dict[str, Result]:
+    """One Result an image, always."""
+    results = list(stage.registry.delete(repository, images))
+    assert sorted(result.digest for result in results) == sorted(each.digest for each in images)
+    return {result.digest: result for result in results}
+
+
+def all_deleted(results: dict[str, Result]) -> bool:
+    return {result.outcome for result in results.values()} <= {OutcomeKind.DELETED}
+
+
+def rest(stage: Stage, *gone: str) -> dict[str, frozenset[str]]:
+    """What is held by every repository but for these digests."""
+    return {name: stage.held(name) - set(gone) for name in stage.world.repositories}
+
+
+@on(deletes=True)
+def test_only_the_image_that_was_asked_for_is_gone(harness: Harness, stage_of: StageOf) -> None:
+    stage = stage_of(harness, small(harness))
+    digest = stage.world["a"].tags["1"]
+    tags = {tag: named for tag, named in stage.tags("a").items() if named != digest}
+    stays = rest(stage, digest)
+    assert all_deleted(delete(stage, "a", stage.images("a", [digest])))
+    assert rest(stage) == stays
+    assert stage.tags("a") == tags
+
+
+@on(deletes=True)
+def test_an_image_goes_with_all_of_its_tags(harness: Harness, stage_of: StageOf) -> None:
+    world = small(harness)
+    digest = world["a"].tags["1"]
+    world.retag("a", "again", digest)
+    stage = stage_of(harness, world)
+    assert all_deleted(delete(stage, "a", stage.images("a", [digest])))
+    assert {"1", "again"}.isdisjoint(stage.tags("a"))
+
+
+@on(deletes=True)
+def test_a_digest_that_another_repository_holds_stays_there(harness: Harness, stage_of: StageOf) -> None:
+    world = World()
+    digests = {world.push(name, tags=["1"], text="same") for name in ("a", "b")}
+    for name in ("a", "b"):
+        world.push(name, tags=["2"])
+    (digest,) = digests
+    stage = stage_of(harness, world)
+    assert all_deleted(delete(stage, "a", stage.images("a", [digest])))
+    assert digest not in stage.held("a")
+    assert digest in stage.held("b")
+    assert stage.tags("b")["1"] == digest
+
+
+@on(deletes=True)
+@pytest.mark.parametrize("order", [1, -1], ids=["from-first", "from-last"])
+def test_an_index_goes_with_its_children_and_its_referrers_in_whatever_order_they_are_given(
+    harness: Harness, stage_of: StageOf, order: int
+) -> None:
+    world = World()
+    children = platforms(world, "a")
+    index = world.push_index("a", children=children, tags=["1"])
+    holder = world.push_index("a", children=[index], tags=["nested"])
+    referrer = world.refer("a", holder, fallback=not harness.referrers)
+    world.push("a", tags=["2"])
+    stage = stage_of(harness, world)
+    gone = [*children, index, holder, referrer][::order]
+    # Where clients keep the list of referrers, it goes with its subject: it is a tag as any other.
+    gone += [named for tag, named in world["a"].tags.items() if tag.startswith("sha256-")]
+    stays = rest(stage, *gone)
+    assert all_deleted(delete(stage, "a", stage.images("a", gone)))
+    assert rest(stage) == stays
+    assert set(stage.tags("a")) == {"2"}
+
+
+@on(deletes=True)
+def test_platforms_that_another_index_names_stay(harness: Harness, stage_of: StageOf) -> None:
+    world = World()
+    children = platforms(world, "a")
+    first = world.push_index("a", children=children, tags=["1"], created="1d")
+    second = world.push_index("a", children=children, tags=["2"], created="2d")
+    stage = stage_of(harness, world)
+    assert all_deleted(delete(stage, "a", stage.images("a", [first])))
+    assert stage.held("a") == {second, *children}
+
+
+@on(deletes=True)
+def test_what_is_gone_already_is_deleted_and_says_so(harness: Harness, stage_of: StageOf) -> None:
+    stage = stage_of(harness, small(harness))
+    images = stage.images("a", [stage.world["a"].tags["1"]])
+    assert all_deleted(delete(stage, "a", images))
+    stays = rest(stage)
+    (again,) = delete(stage, "a", images).values()
+    assert again.outcome is OutcomeKind.DELETED
+    assert again.detail
+    assert rest(stage) == stays
+
+
+@on(deletes=True)
+def test_what_never_was_there_does_not_keep_the_rest_from_going(harness: Harness, stage_of: StageOf) -> None:
+    stage = stage_of(harness, small(harness))
+    digest = stage.world["a"].tags["2"]
+    results = delete(stage, "a", [image(id="never"), *stage.images("a", [digest])])
+    assert all_deleted(results)
+    assert digest not in stage.held("a")
+
+
+@on(deletes=True)
+def test_asking_for_nothing_does_nothing(harness: Harness, stage_of: StageOf) -> None:
+    stage = stage_of(harness, small(harness))
+    stays = rest(stage)
+    assert list(stage.registry.delete("a", [])) == []
+    assert rest(stage) == stays
+
+
+@on(deletes=True)
+def test_what_was_deleted_is_listed_no_more(harness: Harness, stage_of: StageOf) -> None:
+    stage = stage_of(harness, small(harness))
+    listed = stage.listing()["a"]
+    digest = stage.world["a"].tags["1"]
+    delete(stage, "a", stage.images("a", [digest]))
+    assert {each.digest for each in stage.listing()["a"]} == {each.digest for each in listed} - {digest}
+
+
+@on(deletes=False)
+def test_what_can_not_delete_says_so_and_loses_nothing(harness: Harness, stage_of: StageOf) -> None:
+    stage = stage_of(harness, small(harness))
+    images = stage.images("a", [stage.world["a"].tags["1"]])
+    stays = rest(stage)
+    try:
+        outcomes = {result.outcome for result in stage.registry.delete("a", images)}
+    except RegistryError:
+        outcomes = {OutcomeKind.FAILED}
+    assert outcomes <= {OutcomeKind.FAILED, OutcomeKind.REFUSED}
+    assert rest(stage) == stays
