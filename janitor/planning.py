@@ -12,13 +12,10 @@ Rules that stand here:
 
 from __future__ import annotations
 
-import tempfile
 import threading
-from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from os import SEEK_END
 from typing import IO
 
 import msgspec
@@ -27,14 +24,14 @@ from janitor.core.decision import Decider, Decisions
 from janitor.core.draft import Draft, assemble
 from janitor.core.image import Image, Inventory
 from janitor.core.limits import Tally, floor, limit
-from janitor.core.plan import Action, ActionKind, PlanHeader, RepositoryPlan, RepositoryState, Summary
+from janitor.core.plan import Action, PlanHeader, RepositoryPlan, RepositoryState, Summary
 from janitor.core.policy import PolicySet, RegistrySpec, Rule, Side
 from janitor.core.reference import Reference
 from janitor.core.report import ErrorReport, Stay
-from janitor.core.story import why_stays
 from janitor.core.use import InUse
 from janitor.errors import RegistryError, Stopped
-from janitor.files.planfile import PlanWriter, encode_line
+from janitor.files.planfile import PlanWriter
+from janitor.files.spool import NO_LINES, Lines, Spool
 from janitor.files.repositorystate import RepositoryStates
 from janitor.parallel import each
 from janitor.progress import Progress
@@ -96,29 +93,18 @@ def wanted_fields(rules: Iterable[Rule], registry: Registry) -> frozenset[Field]
     return frozenset(wanted)
 
 
-class Lines(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the lines of one repository stand in a spool, and what they count up to.
-
-    ``freed_bytes`` is of the images that are deleted. ``needs`` as in a draft, kept only where a ration may
-    cut the lines.
-    """
-
-    start: int
-    end: int
-    counts: tuple[int, int, int]
-    freed_bytes: int
-    needs: array[int] | None = None
-
-
-_NO_LINES = Lines(start=0, end=0, counts=(0, 0, 0), freed_bytes=0)
-
-
 class PlannedRepository(msgspec.Struct, frozen=True, kw_only=True):
-    """One repository of a plan, the unit in which it was listed, and its lines."""
+    """One repository of a plan, the unit in which it was listed, its lines, and where its stays are noted."""
 
     plan: RepositoryPlan
     unit: Unit
     lines: Lines
+    stays: tuple[int, int] = (0, 0)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether something is to be done, and may be."""
+        return self.plan.state is RepositoryState.OK and self.lines.end > self.lines.start
 
 
 class Notes(msgspec.Struct, kw_only=True):
@@ -134,71 +120,6 @@ class Notes(msgspec.Struct, kw_only=True):
     used: set[str] = msgspec.field(default_factory=set)
 
 
-class Spool:
-    """Lines of actions, and of what stays, on disk; written once, then read."""
-
-    def __init__(self) -> None:
-        self._actions: IO[bytes] = tempfile.TemporaryFile(prefix="janitor-")
-        self._stays: IO[bytes] = tempfile.TemporaryFile(prefix="janitor-")
-
-    def put(self, actions: Iterable[Action], needs: array[int] | None = None) -> Lines:
-        """Write lines to the end."""
-        start = self._actions.seek(0, SEEK_END)
-        counts = dict.fromkeys(ActionKind, 0)
-        freed = 0
-        lines = []
-        for action in actions:
-            lines.append(encode_line(action))
-            counts[action.action] += 1
-            if action.action is ActionKind.DELETE:
-                freed += action.size_bytes or 0
-        self._actions.write(b"".join(lines))
-        return Lines(
-            start=start,
-            end=self._actions.tell(),
-            counts=(counts[ActionKind.DELETE], counts[ActionKind.UNTAG], counts[ActionKind.ARCHIVE]),
-            freed_bytes=freed,
-            needs=needs,
-        )
-
-    def cut(self, lines: Lines, allowed: int) -> Lines:
-        """Write again, to the end, only the lines that a ration allows."""
-        needs = lines.needs if lines.needs is not None else ()
-        actions = map(_decode, self.raw(lines).splitlines())
-        return self.put(action for action, needed in zip(actions, needs, strict=True) if needed <= allowed)
-
-    def raw(self, lines: Lines) -> bytes:
-        """The bytes of lines, as a plan file has them."""
-        self._actions.seek(lines.start)
-        return self._actions.read(lines.end - lines.start)
-
-    def note_stays(self, decisions: Decisions) -> None:
-        """Write down why each image that stays does."""
-        inventory = decisions.inventory
-        goes = decisions.going | decisions.along.keys() | decisions.archived_along.keys()
-        for i, image in enumerate(inventory.images):
-            if i not in goes:
-                stay = Stay(
-                    registry=inventory.registry,
-                    repository=inventory.repository,
-                    digest=image.digest,
-                    tags=image.tags,
-                    reasons=why_stays(decisions, i),
-                )
-                self._stays.write(msgspec.json.encode(stay) + b"\n")
-
-    def stays(self) -> Iterator[Stay]:
-        """What was noted, in the order of listing."""
-        self._stays.seek(0)
-        decoder = msgspec.json.Decoder(Stay)
-        return map(decoder.decode, self._stays)
-
-    def close(self) -> None:
-        """Give the files back."""
-        self._actions.close()
-        self._stays.close()
-
-
 class Plan:
     """What is to happen in all repositories, in the order of their names; a handle on a spool. Close it."""
 
@@ -212,11 +133,11 @@ class Plan:
 
     def actions(self, repository: PlannedRepository) -> Iterator[Action]:
         """The actions of one repository, in the order in which they are to be done."""
-        return map(_decode, self._spool.raw(repository.lines).splitlines())
+        return self._spool.actions(repository.lines)
 
     def stays(self) -> Iterator[Stay]:
         """Every image that stays, with its reasons; kept only when the plan was made so."""
-        return self._spool.stays()
+        return (stay for repository in self.repositories for stay in self._spool.stays(repository.stays))
 
     def write(self, stream: IO[bytes]) -> Summary:
         """Write the plan file; its summary is returned."""
@@ -250,6 +171,7 @@ class _Drafted(msgspec.Struct, kw_only=True):
     tally: Tally
     unit: Unit
     lines: Lines
+    stays: tuple[int, int] = (0, 0)
     failed: str | None = None
 
 
@@ -281,9 +203,8 @@ def make_plan(
             decisions = opened.decide(event, decider, premises)
             draft = assemble(decisions)
             lines = spool.put(draft.actions, draft.needs if rationed else None)
-            drafted.append(_Drafted(tally=draft.tally, unit=unit, lines=lines))
-            if noting_stays:
-                spool.note_stays(decisions)
+            stays = spool.note_stays(decisions) if noting_stays else (0, 0)
+            drafted.append(_Drafted(tally=draft.tally, unit=unit, lines=lines, stays=stays))
             _note(opened, draft, decisions, notes)
             progress.advanced(f"{opened.spec.name}/{event.repository}", len(event.images))
     progress.finished()
@@ -295,35 +216,39 @@ def make_plan(
     return Plan(header, [_settled(one, spool) for one in drafted], spool, notes)
 
 
-def _events(opened: Opened, stop: threading.Event) -> Iterator[tuple[Unit, Listing | RegistryError]]:
+_Event = tuple[Unit, Listing | RegistryError]
+
+
+def _events(opened: Opened, stop: threading.Event) -> Iterator[_Event]:
     """Give every repository of a registry, or the error in its place."""
-    registry = opened.registry
-
-    def listed(unit: Unit) -> Iterator[tuple[Unit, Listing | RegistryError]]:
-        try:
-            for listing in registry.list(unit, opened.wanted):
-                yield unit, listing
-        except RegistryError as error:
-            yield unit, error
-
-    def wanted_units() -> Iterator[Unit]:
-        for unit in registry.units(opened.only):
-            if stop.is_set():
-                raise Stopped(f"listing of {opened.spec.name} was stopped")
-            yield unit
-
+    at_once = opened.registry.units_at_once
     try:
-        if registry.units_at_once > 1:
-            at_once = registry.units_at_once
-            for events in each(
-                lambda unit: tuple(listed(unit)), wanted_units(), workers=at_once, ahead=at_once + 1
-            ):
-                yield from events
-        else:
-            for unit in wanted_units():
-                yield from listed(unit)
+        units = _units(opened, stop)
+        if at_once == 1:
+            for unit in units:
+                yield from _listed(opened, unit)
+            return
+        for events in each(
+            lambda unit: tuple(_listed(opened, unit)), units, workers=at_once, ahead=at_once + 1
+        ):
+            yield from events
     except RegistryError as error:
         yield _WHOLE, error
+
+
+def _units(opened: Opened, stop: threading.Event) -> Iterator[Unit]:
+    for unit in opened.registry.units(opened.only):
+        if stop.is_set():
+            raise Stopped(f"the listing of {opened.spec.name} was stopped")
+        yield unit
+
+
+def _listed(opened: Opened, unit: Unit) -> Iterator[_Event]:
+    try:
+        for listing in opened.registry.list(unit, opened.wanted):
+            yield unit, listing
+    except RegistryError as error:
+        yield unit, error
 
 
 # Stands for all of a registry where its catalogue could not be read.
@@ -342,7 +267,7 @@ def _fail(opened: Opened, unit: Unit, error: RegistryError, drafted: list[_Draft
             one.tally = Tally(registry=registry, repository=one.tally.repository, images=one.tally.images)
     if repository:
         tally = Tally(registry=registry, repository=repository)
-        drafted.append(_Drafted(tally=tally, unit=unit, lines=_NO_LINES, failed=error.message))
+        drafted.append(_Drafted(tally=tally, unit=unit, lines=NO_LINES, failed=error.message))
 
 
 def _note(opened: Opened, draft: Draft, decisions: Decisions, notes: Notes) -> None:
@@ -353,15 +278,22 @@ def _note(opened: Opened, draft: Draft, decisions: Decisions, notes: Notes) -> N
         notes.used.add(opened.spec.name)
 
 
+def why_closed(in_use: InUse) -> str | None:
+    """Say why the sources of use let nothing go; ``None`` when all were read and name something."""
+    for reading in in_use.readings:
+        if reading.error is not None:
+            return f"what is in use isn't known: {reading.error}"
+        if not reading.references and not reading.allow_empty:
+            return f"{reading.source} names no image at all; say allow_empty: true if that is right"
+    return None
+
+
 def _closed_by_use(premises: Premises, registries: Sequence[Opened], notes: Notes) -> dict[str, str]:
     """Which registries the state of use closes (``""``: all), and why."""
-    readings = premises.in_use.readings
-    for reading in readings:
-        if reading.error is not None:
-            return {"": f"what is in use isn't known: {reading.error}"}
-        if not reading.references and not reading.allow_empty:
-            return {"": f"{reading.source} names no image at all; say allow_empty: true if that is right"}
-    references = [reference for reading in readings for reference in reading.references]
+    closed = why_closed(premises.in_use)
+    if closed is not None:
+        return {"": closed}
+    references = [reference for reading in premises.in_use.readings for reference in reading.references]
     if not references:
         return {}
     return {
@@ -386,7 +318,7 @@ def _settled(drafted: _Drafted, spool: Spool) -> PlannedRepository:
     state, detail, lines = RepositoryState.OK, None, drafted.lines
     if drafted.failed is not None:
         state, detail = RepositoryState.FAILED, drafted.failed
-        lines = _NO_LINES
+        lines = NO_LINES
     elif tally.stopped is not None:
         state, detail = RepositoryState.LIMITED, tally.stopped
     elif tally.allowed is not None and tally.allowed < tally.going:
@@ -394,7 +326,4 @@ def _settled(drafted: _Drafted, spool: Spool) -> PlannedRepository:
     plan = RepositoryPlan(
         registry=tally.registry, repository=tally.repository, images=tally.images, state=state, detail=detail
     )
-    return PlannedRepository(plan=plan, unit=drafted.unit, lines=lines)
-
-
-_decode = msgspec.json.Decoder(Action).decode
+    return PlannedRepository(plan=plan, unit=drafted.unit, lines=lines, stays=drafted.stays)

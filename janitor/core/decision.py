@@ -19,6 +19,7 @@ import msgspec
 from janitor.core.conditions import holding
 from janitor.core.facts import Facts
 from janitor.core.image import Abilities, Inventory
+from janitor.core.plan import ActionKind
 from janitor.core.policy import PolicySet, Rule, Side
 from janitor.core.protection import Protections, Protector
 from janitor.core.selection import Lists, Slots, choose
@@ -225,6 +226,23 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
     def going(self) -> set[int]:
         """The candidates that are deleted or moved to the archive."""
         return {*self.condemned, *self.archived}
+
+    def action(self, i: int) -> ActionKind | None:
+        """What happens to an image; ``None``: it stays as it is."""
+        if i in self.condemned or i in self.along:
+            return ActionKind.DELETE
+        if i in self.archived or i in self.archived_along:
+            return ActionKind.ARCHIVE
+        return ActionKind.UNTAG if i in self.untag else None
+
+    def only(self, deletable: AbstractSet[int]) -> Decisions:
+        """Delete only what is among these, and of that only what nothing outside of them holds."""
+        shape = self.facts.shape
+        staying = self.protections.images.keys() | (self.along.keys() - deletable)
+        condemned, _, along, _ = closed(shape, self.condemned & deletable, frozenset(), staying)
+        return msgspec.structs.replace(
+            self, condemned=condemned, archived=frozenset(), along=along, archived_along={}
+        )
 
     def without(self, floored: AbstractSet[int]) -> Decisions:
         """The same, but that these candidates stay, and what then stays with them."""

@@ -88,7 +88,9 @@ def oldest_first(decisions: Decisions) -> list[tuple[float, int]]:
             waits_for[freed].discard(i)
             if not waits_for[freed]:
                 heapq.heappush(ready, (rank[freed], freed))
-    return order
+    # Images that hold one another wait in vain; no digest can be so, but a file may say it.
+    knotted = sorted(going.difference(i for _, i in order), key=rank.__getitem__)
+    return order + [(max(latest, facts.time_or_last(i)), i) for i in knotted]
 
 
 class Tally(msgspec.Struct, kw_only=True, gc=False):
@@ -120,7 +122,8 @@ def limit(tallies: Sequence[Tally], limits: Limits, unused: Mapping[str, str]) -
     for tally in tallies:
         if tally.planned:
             tally.stopped = unused.get("") or unused.get(tally.registry)
-    _brake_repositories(tallies, limits.max_percent)
+        if tally.stopped is None:
+            tally.stopped = brake(tally.going, tally.judged, limits.max_percent)
     _brake_registries(tallies, limits.max_percent)
     if limits.budget is not None:
         _ration(tallies, limits.budget)
@@ -128,12 +131,11 @@ def limit(tallies: Sequence[Tally], limits: Limits, unused: Mapping[str, str]) -
         _brake_run(tallies, limits.max_deletions)
 
 
-def _brake_repositories(tallies: Iterable[Tally], max_percent: int) -> None:
-    for tally in tallies:
-        if tally.stopped is None and _passes(tally.going, tally.judged, max_percent):
-            tally.stopped = (
-                f"{tally.going} of its {tally.judged} images would go, over max_percent {max_percent}"
-            )
+def brake(going: int, judged: int, max_percent: int) -> str | None:
+    """Say why a repository is stopped of which so many would go; ``None`` when it isn't."""
+    if _passes(going, judged, max_percent):
+        return f"{going} of its {judged} images would go, over max_percent {max_percent}"
+    return None
 
 
 def _passes(going: int, judged: int, max_percent: int) -> bool:

@@ -124,13 +124,13 @@ def format_size(size: int) -> str:
     """Print bytes for people: ``512 B``, ``1.2 GiB``; units of 1024, one decimal."""
     if abs(size) < _STEP:
         return f"{size} B"
-    value = float(size)
-    for unit in _SIZE_STEPS:
+    value = size / _STEP
+    unit, *larger = _SIZE_STEPS
+    # 1023.96 would be printed as 1024.0, which is 1.0 of the next unit.
+    while larger and round(abs(value), 1) >= _STEP:
         value /= _STEP
-        # 1023.96 would be printed as 1024.0, which is 1.0 of the next unit.
-        if round(abs(value), 1) < _STEP or unit == _SIZE_STEPS[-1]:
-            return f"{value:.1f} {unit}"
-    raise AssertionError(size)
+        unit, *larger = larger
+    return f"{value:.1f} {unit}"
 
 
 def parse_time(text: str) -> datetime:

@@ -1,0 +1,284 @@
+"""From a plan to outcomes: only what the plan and a decision made afresh both hold is done.
+
+Rules that stand here:
+
+- Each repository is listed and decided again before its first change, and again after ten minutes of changes
+  (or as long as its listing takes, if that is longer).
+- The tags of each image are read again shortly before its deletion; an image whose tags moved stays, and what
+  hangs on it.
+- What holds an image goes first: an index before its platforms, a subject before its signatures. What could
+  not be deleted keeps all that hangs on it.
+- Sources of use are read again when they are older than ten minutes; one that can't be read any more stops
+  what is left.
+- Every action of the plan has one outcome. A change that was sent is waited for.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import IO
+
+import msgspec
+
+from janitor.core.decision import Decisions
+from janitor.core.image import Image
+from janitor.core.limits import brake, oldest_first
+from janitor.core.plan import Action, ActionKind
+from janitor.core.report import Outcome, OutcomeKind
+from janitor.core.story import why_stays
+from janitor.errors import RegistryError, Stopped
+from janitor.planning import Opened, Plan, PlannedRepository, Premises, why_closed
+from janitor.progress import Progress
+from janitor.providers.interface import Listing, Result
+
+# How long decisions on a repository may be acted on before they are made again.
+_DECISIONS_LAST = timedelta(minutes=10)
+# Tags are to be read not longer than 60 s before a deletion; half of it is left for the deletion itself.
+_TAGS_LAST = timedelta(seconds=30)
+# So many images are checked and deleted at a time: few enough for the tags to stay fresh.
+_BATCH = 16
+
+
+class Outcomes:
+    """What became of every action of a plan, in its order; a handle on a spool. Close it."""
+
+    def __init__(self) -> None:
+        self._spool: IO[bytes] = tempfile.TemporaryFile(prefix="janitor-")  # noqa: SIM115 - close() closes it
+
+    def add(self, outcomes: Iterable[Outcome]) -> None:
+        """Write down outcomes, after those that are there."""
+        self._spool.writelines(msgspec.json.encode(outcome) + b"\n" for outcome in outcomes)
+
+    def __iter__(self) -> Iterator[Outcome]:
+        self._spool.seek(0)
+        return map(msgspec.json.Decoder(Outcome).decode, self._spool)
+
+    def close(self) -> None:
+        """Give the spool back."""
+        self._spool.close()
+
+
+def apply(
+    plan: Plan,
+    registries: Mapping[str, Opened],
+    premises: Callable[[], Premises],
+    *,
+    stop: threading.Event,
+    clock: Callable[[], datetime],
+    progress: Progress,
+) -> Outcomes:
+    """Carry out what of a plan still holds.
+
+    ``premises`` gives premises that are fresh enough. Once ``stop`` is set no new change is begun; what is
+    left is skipped. Errors of registries are outcomes, never raised.
+    """
+    outcomes = Outcomes()
+    todo = sum(1 for repository in plan.repositories if repository.is_due)
+    progress.started(todo, "deleting")
+    for repository in plan.repositories:
+        actions = list(plan.actions(repository))
+        if not repository.is_due:
+            why = repository.plan.detail or ""
+            outcomes.add(Outcome(action=each, outcome=OutcomeKind.SKIPPED, detail=why) for each in actions)
+            continue
+        work = _Work(repository, registries[repository.plan.registry], actions, stop, clock)
+        work.run(premises)
+        outcomes.add(work.outcomes())
+        progress.advanced(f"{repository.plan.registry}/{repository.plan.repository}", repository.plan.images)
+    progress.finished()
+    return outcomes
+
+
+class _Work:
+    """The actions of one repository, until each has an outcome."""
+
+    def __init__(
+        self,
+        repository: PlannedRepository,
+        opened: Opened,
+        actions: Sequence[Action],
+        stop: threading.Event,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._repository = repository
+        self._name = repository.plan.repository
+        self._opened = opened
+        self._registry = opened.registry
+        self._actions = actions
+        self._stop = stop
+        self._clock = clock
+        self._done: dict[str, tuple[OutcomeKind, str | None]] = {}
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """Every action with its outcome, in the order of the plan."""
+        for action in self._actions:
+            outcome, detail = self._done[action.digest]
+            yield Outcome(action=action, outcome=outcome, detail=detail)
+
+    def run(self, premises: Callable[[], Premises]) -> None:
+        """Decide afresh and act, as often as it takes."""
+        try:
+            while self._left() and not self._stop.is_set():
+                self._decide_and_act(premises())
+        except Stopped:
+            pass
+        except RegistryError as error:
+            self._skip_left(OutcomeKind.FAILED, error.message)
+        self._skip_left(OutcomeKind.SKIPPED, "the run was stopped before it")
+
+    def _left(self) -> list[Action]:
+        return [action for action in self._actions if action.digest not in self._done]
+
+    def _skip_left(self, outcome: OutcomeKind, why: str) -> None:
+        for action in self._left():
+            self._done[action.digest] = outcome, why
+
+    def _decide_and_act(self, premises: Premises) -> None:
+        """Act on one fresh decision for as long as it may be acted on."""
+        closed = why_closed(premises.in_use)
+        if closed is not None:
+            self._skip_left(OutcomeKind.SKIPPED, closed)
+            return
+        begun = self._clock()
+        listing = self._listing()
+        decided = self._clock()
+        fresh = self._opened.decide(listing, premises.decider(), premises)
+        judged = len(fresh.facts.shape.candidates)
+        stopped = brake(len(fresh.going), judged, premises.policies.limits.max_percent)
+        if stopped is not None:
+            self._skip_left(OutcomeKind.SKIPPED, f"decided afresh, {stopped}")
+            return
+        self._drop_drifted(fresh)
+        until = decided + max(_DECISIONS_LAST, decided - begun)
+        self._delete(fresh, until)
+        self._untag(fresh, until)
+
+    def _listing(self) -> Listing:
+        for listing in self._registry.list(self._repository.unit, self._opened.wanted):
+            if listing.repository == self._name:
+                return listing
+        return Listing(repository=self._name, images=())
+
+    def _drop_drifted(self, fresh: Decisions) -> None:
+        """Skip what is decided otherwise now."""
+        at = fresh.facts.shape.at
+        for action in self._left():
+            i = at.get(action.digest)
+            if i is None:
+                self._done[action.digest] = OutcomeKind.SKIPPED, "it is gone already"
+            elif fresh.action(i) is not action.action:
+                why = why_stays(fresh, i)[0]
+                self._done[action.digest] = OutcomeKind.SKIPPED, f"decided afresh, it stays: {why}"
+
+    def _delete(self, fresh: Decisions, until: datetime) -> None:
+        """Delete the oldest first; whatever drifts or fails takes what hangs on it out of the rest."""
+        gone: set[int] = set()
+        at = fresh.facts.shape.at
+        drifted = True
+        while drifted:
+            left = {at[action.digest] for action in self._left() if action.action is ActionKind.DELETE}
+            drifted = self._delete_in_order(fresh.only(left | gone), gone, until)
+        if self._may_go_on(until):
+            for action in self._left():
+                if action.action is ActionKind.DELETE:
+                    self._done[action.digest] = OutcomeKind.SKIPPED, "what holds it was not deleted"
+
+    def _may_go_on(self, until: datetime) -> bool:
+        return not self._stop.is_set() and self._clock() < until
+
+    def _delete_in_order(self, decisions: Decisions, gone: set[int], until: datetime) -> bool:
+        """Delete batch by batch; true when something came between, so that the order is to be made anew."""
+        along: dict[int, list[int]] = {}
+        for i, roots in decisions.along.items():
+            for root in roots:
+                along.setdefault(root, []).append(i)
+        order = (i for _, i in oldest_first(decisions) if i not in gone)
+        while batch := list(islice(order, _BATCH)):
+            if not self._may_go_on(until):
+                return False
+            free = gone.union(batch)
+            hung_on = dict.fromkeys(i for root in batch for i in along.get(root, ()))
+            batch += (i for i in hung_on if free.issuperset(decisions.along[i]))
+            if not self._delete_batch(decisions, batch, gone):
+                return True
+        return False
+
+    def _delete_batch(self, decisions: Decisions, batch: list[int], gone: set[int]) -> bool:
+        """Delete a batch, what holds others first; false when something of it drifted or failed."""
+        images, bound_to = decisions.facts.images, decisions.facts.shape.bound_to
+        read_at: datetime | None = None
+        while batch:
+            if read_at is None or self._clock() - read_at > _TAGS_LAST:
+                read_at = self._clock()
+                if self._moved([images[i] for i in batch]):
+                    return False
+            ready = [i for i in batch if gone.issuperset(bound_to(i))][:_BATCH]
+            if not ready:
+                return self._knotted(images[i] for i in batch)
+            deleted = self._deleted([images[i] for i in ready])
+            gone.update(i for i in ready if images[i].digest in deleted)
+            if len(deleted) < len(ready):
+                return False
+            batch = [i for i in batch if i not in gone]
+        return True
+
+    def _knotted(self, images: Iterable[Image]) -> bool:
+        """Skip images that hold one another: digests can't, but a registry may say so."""
+        for image in images:
+            self._done[image.digest] = OutcomeKind.SKIPPED, "what holds it, it holds itself"
+        return False
+
+    def _moved(self, images: Sequence[Image]) -> bool:
+        """Read tags again; skip the images that have others than were decided on."""
+        now = self._registry.tags_now(self._name, images)
+        moved = False
+        for image in images:
+            tags = now[image.digest]
+            if tags == frozenset(image.tags):
+                continue
+            moved = True
+            self._done[image.digest] = (
+                OutcomeKind.SKIPPED,
+                "it is gone already" if tags is None else f"its tags moved meanwhile, it has {_spoken(tags)}",
+            )
+        return moved
+
+    def _deleted(self, images: Sequence[Image]) -> set[str]:
+        """Delete images and note what came of each; the digests of those that are gone are returned."""
+        for result in self._results(images):
+            self._done[result.digest] = result.outcome, result.detail
+        return {image.digest for image in images if self._done[image.digest][0] is OutcomeKind.DELETED}
+
+    def _results(self, images: Sequence[Image]) -> Iterator[Result]:
+        answered: set[str] = set()
+        try:
+            for result in self._registry.delete(self._name, images):
+                answered.add(result.digest)
+                yield result
+        except RegistryError as error:
+            outcome = OutcomeKind.SKIPPED if isinstance(error, Stopped) else OutcomeKind.FAILED
+            for image in images:
+                if image.digest not in answered:
+                    yield Result(digest=image.digest, outcome=outcome, detail=error.message)
+
+    def _untag(self, fresh: Decisions, until: datetime) -> None:
+        """Take off the tags that the plan and the fresh decision both take off."""
+        at, images = fresh.facts.shape.at, fresh.facts.images
+        for action in self._left():
+            if action.action is not ActionKind.UNTAG or not self._may_go_on(until):
+                continue
+            i = at[action.digest]
+            tags = [tag for tag in action.remove_tags or () if tag in fresh.untag[i]]
+            if not tags:
+                self._done[action.digest] = OutcomeKind.SKIPPED, "decided afresh, its tags stay"
+            elif not self._moved([images[i]]):
+                result = self._registry.untag(self._name, images[i], tags)
+                self._done[action.digest] = result.outcome, result.detail
+
+
+def _spoken(tags: Iterable[str]) -> str:
+    return ", ".join(sorted(tags)) or "none"

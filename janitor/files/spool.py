@@ -1,0 +1,112 @@
+"""Lines of a run that don't outlive it: what is to happen, and why the rest stays, on disk and not in memory.
+
+Lines are encoded once, in the shape of the plan file, so that they are copied there as they are.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from array import array
+from collections.abc import Iterable, Iterator
+from os import SEEK_END
+from typing import IO
+
+import msgspec
+
+from janitor.core.decision import Decisions
+from janitor.core.plan import Action, ActionKind
+from janitor.core.report import Stay
+from janitor.core.story import why_stays
+from janitor.files.planfile import encode_line
+
+
+class Lines(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the lines of one repository stand in a spool, and what they count up to.
+
+    ``freed_bytes`` is of the images that are deleted. ``needs`` as in a draft, kept only where a ration may
+    cut the lines.
+    """
+
+    start: int
+    end: int
+    counts: tuple[int, int, int]
+    freed_bytes: int
+    needs: array[int] | None = None
+
+
+NO_LINES = Lines(start=0, end=0, counts=(0, 0, 0), freed_bytes=0)
+
+
+class Spool:
+    """Lines of actions, and of what stays, on disk; written once, then read."""
+
+    def __init__(self) -> None:
+        self._actions: IO[bytes] = tempfile.TemporaryFile(prefix="janitor-")  # noqa: SIM115 - close() closes it
+        self._stays: IO[bytes] = tempfile.TemporaryFile(prefix="janitor-")  # noqa: SIM115 - close() closes it
+
+    def put(self, actions: Iterable[Action], needs: array[int] | None = None) -> Lines:
+        """Write lines to the end."""
+        start = self._actions.seek(0, SEEK_END)
+        counts = dict.fromkeys(ActionKind, 0)
+        freed = 0
+        lines = []
+        for action in actions:
+            lines.append(encode_line(action))
+            counts[action.action] += 1
+            if action.action is ActionKind.DELETE:
+                freed += action.size_bytes or 0
+        self._actions.write(b"".join(lines))
+        return Lines(
+            start=start,
+            end=self._actions.tell(),
+            counts=(counts[ActionKind.DELETE], counts[ActionKind.UNTAG], counts[ActionKind.ARCHIVE]),
+            freed_bytes=freed,
+            needs=needs,
+        )
+
+    def cut(self, lines: Lines, allowed: int) -> Lines:
+        """Write again, to the end, only the lines that a ration allows."""
+        needs = lines.needs if lines.needs is not None else ()
+        actions = zip(self.actions(lines), needs, strict=True)
+        return self.put(action for action, needed in actions if needed <= allowed)
+
+    def raw(self, lines: Lines) -> bytes:
+        """The bytes of lines, as a plan file has them."""
+        self._actions.seek(lines.start)
+        return self._actions.read(lines.end - lines.start)
+
+    def actions(self, lines: Lines) -> Iterator[Action]:
+        """The actions that lines say."""
+        return map(_decode, self.raw(lines).splitlines())
+
+    def note_stays(self, decisions: Decisions) -> tuple[int, int]:
+        """Write down why each image that stays does; returned is where."""
+        start = self._stays.seek(0, SEEK_END)
+        inventory = decisions.inventory
+        goes = decisions.going | decisions.along.keys() | decisions.archived_along.keys()
+        for i, image in enumerate(inventory.images):
+            if i not in goes:
+                stay = Stay(
+                    registry=inventory.registry,
+                    repository=inventory.repository,
+                    digest=image.digest,
+                    tags=image.tags,
+                    reasons=why_stays(decisions, i),
+                )
+                self._stays.write(msgspec.json.encode(stay) + b"\n")
+        return start, self._stays.tell()
+
+    def stays(self, place: tuple[int, int]) -> Iterator[Stay]:
+        """What was noted at a place."""
+        start, end = place
+        self._stays.seek(start)
+        return map(_decode_stay, self._stays.read(end - start).splitlines())
+
+    def close(self) -> None:
+        """Give the files back."""
+        self._actions.close()
+        self._stays.close()
+
+
+_decode = msgspec.json.Decoder(Action).decode
+_decode_stay = msgspec.json.Decoder(Stay).decode
