@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
 
 from janitor.providers.interface import ManifestMemory
 from tests.conformance.harnesses import FORGETFUL, Harness
-from tests.conformance.stages import Stage
+from tests.conformance.stages import Stage, StageOf
 from tests.peers.distribution import Distribution, serving
 from tests.simulators.world import World
-
-StageOf = Callable[..., Stage]
 
 
 @pytest.fixture(scope="session")

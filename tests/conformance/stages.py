@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from janitor.core.image import Image
 from janitor.core.known import Known
@@ -100,6 +100,10 @@ class Stage(ABC):
         """The listed images of these digests, in this order."""
         listed = {image.digest: image for image in self.listing()[repository]}
         return [listed[digest] for digest in digests]
+
+
+# A harness, a world, perhaps a memory -> the stage; given back at the end of the test.
+StageOf = Callable[..., Stage]
 
 
 def visible(world: World, repository: str, *, untagged: bool, referrers: bool) -> frozenset[str]:

@@ -8,9 +8,8 @@ from janitor.core.image import Image
 from janitor.core.report import OutcomeKind
 from janitor.errors import RegistryError
 from janitor.providers.interface import Result
-from tests.conformance.conftest import StageOf
 from tests.conformance.harnesses import Harness, on
-from tests.conformance.stages import Stage
+from tests.conformance.stages import Stage, StageOf
 from tests.conformance.worlds import platforms, small
 from tests.factories import image
 from tests.simulators.world import World

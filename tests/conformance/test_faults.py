@@ -6,9 +6,8 @@ import pytest
 
 from janitor.core.report import OutcomeKind
 from janitor.errors import RegistryError
-from tests.conformance.conftest import StageOf
 from tests.conformance.harnesses import Harness, SimulatedOci, on
-from tests.conformance.stages import Stage
+from tests.conformance.stages import Stage, StageOf
 from tests.conformance.test_listing import wrong
 from tests.conformance.worlds import small
 from tests.simulators.server import Foreign

@@ -5,9 +5,8 @@ from __future__ import annotations
 from janitor.core.image import Image
 from janitor.core.pattern import PatternKind, PatternList
 from janitor.providers.interface import RepositoryFilter
-from tests.conformance.conftest import StageOf
 from tests.conformance.harnesses import Harness, on
-from tests.conformance.stages import ALL_FIELDS, EVERYTHING, Memory, Stage, differences
+from tests.conformance.stages import ALL_FIELDS, EVERYTHING, Memory, Stage, StageOf, differences
 from tests.conformance.worlds import everything, small
 from tests.simulators.world import World
 
@@ -17,8 +16,8 @@ def wrong(harness: Harness, world: World, repository: str, images: tuple[Image, 
     place = world[repository]
     expected = harness.visible(world, repository)
     listed = {image.digest: image for image in images}
-    faults: dict[str, object] = {digest: "not listed" for digest in expected - set(listed)}
-    faults |= {digest: "not there" for digest in set(listed) - expected}
+    faults: dict[str, object] = dict.fromkeys(expected - set(listed), "not listed")
+    faults |= dict.fromkeys(set(listed) - expected, "not there")
     if len(listed) != len(images):
         faults["twice"] = [image.digest for image in images]
     for digest in expected & set(listed):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from janitor.providers import PROVIDERS
-from tests.conformance.conftest import StageOf
 from tests.conformance.harnesses import HARNESSES, Harness, on
+from tests.conformance.stages import StageOf
 from tests.conformance.worlds import small
 
 

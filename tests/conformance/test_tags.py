@@ -6,9 +6,8 @@ import pytest
 
 from janitor.core.report import OutcomeKind
 from janitor.errors import RegistryError
-from tests.conformance.conftest import StageOf
 from tests.conformance.harnesses import Harness, on
-from tests.conformance.stages import Memory
+from tests.conformance.stages import Memory, StageOf
 from tests.conformance.worlds import everything, small
 from tests.factories import image
 
@@ -43,7 +42,7 @@ def test_tags_come_from_the_registry_and_not_from_memory(harness: Harness, stage
     stage.world.retag("a", "2", first.digest)
     stage.world.retag("a", "new", first.digest)
     now = stage.registry.tags_now("a", [first, second])
-    assert now[first.digest] == {"1", "2", "new"}
+    assert now[first.digest] == frozenset({"1", "2", "new"})
     # Without a tag it may be there still, or be out of sight; never has it a tag that moved.
     assert now[second.digest] in (frozenset(), None)
 
