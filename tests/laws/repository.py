@@ -157,6 +157,10 @@ class Repository:
             times.append(self.created(digest))
         return max((when for when in times if when), default=None)
 
+    def changed(self, digest: str) -> datetime | None:
+        """A time of last change whose meaning isn't documented."""
+        return self._usable(self.lines[digest].get("changed_at"))
+
     def last_pull(self, digest: str) -> datetime | None:
         """'by last pull, of the image or of any platform of it at any depth; never pulled counts from its
         time. Unknown where one of them is unknown'."""

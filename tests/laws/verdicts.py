@@ -104,8 +104,9 @@ def sentence(repo: Repository, digest: str, condemned: list[tuple[Rule, set[str 
 
 def is_young(repo: Repository, digest: str, grace: timedelta) -> bool:
     """'The grace holds every image whose time … is younger'; '`grace: 0h` … say none'."""
-    when = repo.time(digest)
-    return bool(grace) and when is not None and repo.now - when < grace
+    # It says 'A registry's time of last change whose meaning isn't documented … counts for the grace alone.'
+    times = [repo.time(digest), repo.changed(digest)]
+    return bool(grace) and any(when is not None and repo.now - when < grace for when in times)
 
 
 def tags_to_take(
