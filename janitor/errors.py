@@ -49,7 +49,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, order=True):
     """One mistake in one policy file.
 
     ``line`` and ``column`` count from 1; 0 says that the file as a whole is meant. ``excerpt`` is the
-    source line, without its end; ``hint`` is what was probably meant, or empty.
+    source line, without its end, or the part of it around the column; ``caret`` is the column of the excerpt,
+    as a terminal counts, under which the place is pointed at. ``hint`` is what was probably meant, or empty.
     """
 
     file: str
@@ -58,6 +59,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, order=True):
     message: str
     hint: str = ""
     excerpt: str = ""
+    caret: int = 0
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
@@ -65,7 +67,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, order=True):
         if self.hint:
             text += f" ({self.hint})"
         if self.excerpt:
-            text += f"\n  {self.excerpt}\n  {' ' * (self.column - 1)}^"
+            text += f"\n  {self.excerpt}\n  {' ' * ((self.caret or self.column) - 1)}^"
         return text
 
 
