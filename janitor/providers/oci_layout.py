@@ -1,0 +1,420 @@
+"""The ``oci-layout`` provider: image layouts in a local folder, as skopeo, buildx, oras and regctl write.
+
+Every folder with an ``oci-layout`` file is a repository, called by its path below the registry's folder (that
+folder itself: ``.``). Listed is what ``index.json`` leads to: its manifests, and the manifests that these
+name. Rules that are enforced here:
+
+- A manifest that can't be read, isn't its digest or can be read in two ways makes the repository unreadable;
+  a child that an index names and the layout doesn't hold is none of these.
+- A name that stands on two digests, or can't be told to be a tag, locks what it stands on. So does a
+  ``manifest.json`` beside: what ``docker save`` wrote has a second index, which nobody here would keep right.
+- Deleting writes a new ``index.json`` in place of the old one, if that is still what was read, and then
+  removes the blobs that nothing holds any more. When it can't be told what all remaining manifests hold,
+  every blob stays.
+- Symbolic links are not followed, and what isn't called by a digest is no blob.
+
+A layout has no times but those of image configurations: a file's own is the copy's. Writers don't lock
+layouts, so that a folder which a running server keeps must not be given here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, ClassVar, Self
+
+import msgspec
+
+from janitor.core.image import Abilities, Image
+from janitor.core.manifest import Manifest, image_type
+from janitor.core.policy import RegistrySpec
+from janitor.core.report import OutcomeKind
+from janitor.core.units import parse_time
+from janitor.errors import FileError, Malformed, RegistryError, Unreachable
+from janitor.files.layout import MARKER, Changed, Index, Layout, Named
+from janitor.providers.interface import (
+    Context,
+    Field,
+    Keys,
+    Listing,
+    Registry,
+    RepositoryFilter,
+    Result,
+    Unit,
+)
+
+_REF_NAME = "org.opencontainers.image.ref.name"
+_CONTAINERD_NAME = "io.containerd.image.name"
+
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+# containerd and docker write the whole reference: docker.io/library/app:1.0
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]*")
+
+_IMAGE_CONFIGS = frozenset(
+    {"application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"}
+)
+_ATTEMPTS = 5  # to replace an index that somebody else keeps writing
+
+
+class OciLayoutKeys(Keys, frozen=True, kw_only=True):
+    """Where the layouts are."""
+
+    path: Annotated[
+        Path,
+        msgspec.Meta(description="a folder in which each folder with an `oci-layout` file is a repository"),
+    ]
+
+
+class OciLayout(Registry):
+    """Image layouts below one folder."""
+
+    provider: ClassVar[str] = "oci-layout"
+    keys: ClassVar[type[Keys]] = OciLayoutKeys
+    abilities = Abilities(deletes=True, untags=True)
+
+    def __init__(self, path: Path, hosts: tuple[str, ...], repositories: tuple[str, ...] | None) -> None:
+        self.hosts = hosts
+        self._path = path
+        self._named = repositories
+        self._changing = threading.Lock()
+        # The layout that is being changed: batches follow one another, its manifests needn't be read again.
+        self._last: Layout | None = None
+
+    @classmethod
+    def open(cls, spec: RegistrySpec, context: Context) -> Self:  # noqa: ARG003 - a folder needs nothing of a run
+        """Make it of ``spec.keys``; the folder is looked at when it is listed."""
+        keys = msgspec.convert(spec.keys, OciLayoutKeys, from_attributes=True)
+        return cls(keys.path, spec.aliases, spec.repositories)
+
+    def _units(self, only: RepositoryFilter) -> Iterator[Unit]:
+        names = _found(self._path) if self._named is None else iter(dict.fromkeys(self._named))
+        return (Unit(name=name) for name in names if only.wants(name))
+
+    def _list(self, unit: Unit, wanted: frozenset[Field]) -> Iterator[Listing]:  # noqa: ARG002 - all is at hand
+        try:
+            folder = self._folder(unit.name)
+            images = () if folder is None else tuple(_images(Layout(folder)))
+        except FileError as error:
+            raise _translated(error) from error
+        yield Listing(repository=unit.name, images=images)
+
+    def _tags_now(self, repository: str, images: Sequence[Image]) -> Mapping[str, frozenset[str] | None]:
+        with self._changing:
+            try:
+                layout = self._layout(repository)
+                return _tags_of(layout, [image.digest for image in images])
+            except FileError as error:
+                raise _translated(error) from error
+
+    def _delete(self, repository: str, images: Sequence[Image]) -> Iterator[Result]:
+        with self._changing:
+            try:
+                results = self._deleted(repository, images)
+            except FileError as error:
+                raise _translated(error) from error
+        yield from results
+
+    def _deleted(self, repository: str, images: Sequence[Image]) -> tuple[Result, ...]:
+        layout = self._layout(repository)
+        if layout is None:
+            return tuple(_deleted(image.digest, "was gone already") for image in images)
+        for _ in range(_ATTEMPTS):
+            removal = _Removal(layout, images)
+            try:
+                removal.write()
+            except Changed:
+                continue
+            return removal.swept()
+        return tuple(_failed(image.digest, "the layout was written to again and again") for image in images)
+
+    def _untag(self, repository: str, image: Image, tags: Sequence[str]) -> Result:
+        with self._changing:
+            try:
+                return self._untagged(repository, image, frozenset(tags))
+            except FileError as error:
+                raise _translated(error) from error
+
+    def _untagged(self, repository: str, image: Image, tags: frozenset[str]) -> Result:
+        layout = self._layout(repository)
+        if layout is None:
+            return _failed(image.digest, "is gone")
+        for _ in range(_ATTEMPTS):
+            index = layout.index()
+            names = _Names(layout, index)
+            if image.digest in names.locked:
+                return _refused(image.digest, names.locked[image.digest])
+            now = names.of(image.digest)
+            if not now & tags:
+                return Result(digest=image.digest, outcome=OutcomeKind.UNTAGGED, detail="was off already")
+            if not now - tags:
+                return _failed(image.digest, "has no other tag now, and would be left without")
+            try:
+                layout.replace_index(index, index.with_entries(_without_tags(index, image.digest, tags)))
+            except Changed:
+                continue
+            return Result(digest=image.digest, outcome=OutcomeKind.UNTAGGED)
+        return _failed(image.digest, "the layout was written to again and again")
+
+    def _layout(self, repository: str) -> Layout | None:
+        """The layout of a repository that is to be changed; ``None`` where its folder is gone."""
+        folder = self._folder(repository)
+        if folder is None:
+            return None
+        if self._last is None or self._last.folder != folder:
+            self._last = Layout(folder)
+        return self._last
+
+    def _folder(self, repository: str) -> Path | None:
+        folder = _folder(self._path, repository)
+        if not folder.is_dir():
+            return None
+        if not (folder / MARKER).is_file():
+            raise Malformed(f"{folder} is no image layout: it has no {MARKER} file")
+        return folder
+
+
+class _Names:
+    """Which tags stand on which digest; and what is locked, with the reason."""
+
+    def __init__(self, layout: Layout, index: Index) -> None:
+        self.locked: dict[str, str] = {}
+        self._tags: dict[str, set[str]] = {}
+        owners: dict[str, set[str]] = {}
+        for entry in index.entries:
+            name = entry.annotations.get(_REF_NAME)
+            if name is None:
+                continue
+            tag = _tag(name)
+            if tag is None:
+                self.locked[entry.digest] = f"is called {name!r}, which is no tag"
+                continue
+            self._tags.setdefault(entry.digest, set()).add(tag)
+            owners.setdefault(tag, set()).add(entry.digest)
+        for tag, digests in owners.items():
+            if len(digests) > 1:
+                self.locked.update(dict.fromkeys(digests, f"shares its tag {tag} with another image"))
+        if os.path.lexists(layout.folder / "manifest.json"):
+            reason = "is in a layout of `docker save`, whose manifest.json names it, too"
+            self.locked.update(dict.fromkeys((entry.digest for entry in index.entries), reason))
+
+    def of(self, digest: str) -> frozenset[str]:
+        """The tags on a digest."""
+        return frozenset(self._tags.get(digest, ()))
+
+
+class _Removal:
+    """One attempt at deleting images: by the index as it is now, not as it was listed.
+
+    What has got a tag since it was handed over stays, as does what a manifest that stays names. What only a
+    deleted index named, and nobody asked for, is listed in its own right from then on.
+    """
+
+    def __init__(self, layout: Layout, images: Sequence[Image]) -> None:
+        self._layout = layout
+        self._index = layout.index()
+        self._results: dict[str, Result] = {}
+        self._going = self._chosen(images)
+        staying = self._reached(self._index.roots(without=self._going))
+        for digest in self._going & staying:
+            self._results[digest] = _failed(digest, "is named by an index that stays")
+        self._going -= staying
+        self._released = self._going | {
+            blob for digest in self._going for blob in self._layout.node(digest).blobs
+        }
+        self._left = tuple(self._left_behind(staying))
+
+    def write(self) -> None:
+        """Put the new index in place. Raises Changed, and FileError."""
+        if not self._going:
+            return
+        staying = [entry.raw for entry in self._index.entries if entry.digest not in self._going]
+        added = [msgspec.Raw(_descriptor(named)) for named in self._left]
+        self._layout.replace_index(self._index, self._index.with_entries([*staying, *added]))
+
+    def swept(self) -> tuple[Result, ...]:
+        """Remove the blobs that are free now, and say what became of each image."""
+        detail = None
+        if self._going:
+            try:
+                self._layout.sweep(self._released)
+            except FileError as error:
+                detail = f"no blob was removed: {error.message}"
+        return (*self._results.values(), *(_deleted(digest, detail) for digest in sorted(self._going)))
+
+    def _chosen(self, images: Sequence[Image]) -> set[str]:
+        names = _Names(self._layout, self._index)
+        there = self._reached(self._index.roots())
+        going = set()
+        for image in images:
+            digest = image.digest
+            more = names.of(digest) - set(image.tags)
+            if digest not in there:
+                self._results[digest] = _deleted(digest, "was gone already")
+            elif digest in names.locked:
+                self._results[digest] = _refused(digest, names.locked[digest])
+            elif more:
+                self._results[digest] = _failed(digest, f"has got {', '.join(sorted(more))} meanwhile")
+            else:
+                going.add(digest)
+        return going
+
+    def _reached(self, roots: Iterator[Named]) -> set[str]:
+        return {named.digest for named in self._layout.walk(roots)}
+
+    def _left_behind(self, staying: set[str]) -> Iterator[Named]:
+        for digest in sorted(self._going):
+            for child in self._layout.node(digest).children:
+                if (
+                    child.digest in self._going
+                    or child.digest in staying
+                    or not self._layout.holds(child.digest)
+                ):
+                    continue
+                yield child
+                staying |= self._reached(iter((child,)))
+
+
+def _tags_of(layout: Layout | None, digests: Sequence[str]) -> Mapping[str, frozenset[str] | None]:
+    if layout is None:
+        return dict.fromkeys(digests, None)
+    index = layout.index()
+    names = _Names(layout, index)
+    there = {named.digest for named in layout.walk(index.roots())}
+    return {
+        digest: names.of(digest) if digest in there and layout.holds(digest) else None for digest in digests
+    }
+
+
+class _Settings(msgspec.Struct, frozen=True, kw_only=True, rename={"labels": "Labels"}):
+    labels: dict[str, str] | None = None
+
+
+class _Configuration(msgspec.Struct, frozen=True, kw_only=True):
+    created: str | None = None
+    config: _Settings | None = None
+
+
+def _images(layout: Layout) -> Iterator[Image]:
+    index = layout.index()
+    names = _Names(layout, index)
+    for named, manifest, body in layout.manifests(index.roots()):
+        yield _image(layout, named.digest, manifest, body, names)
+
+
+def _image(layout: Layout, digest: str, manifest: Manifest, body: bytes, names: _Names) -> Image:
+    tags = tuple(sorted(names.of(digest)))
+    configuration = _configuration(layout, manifest)
+    size = None if manifest.is_index or manifest.size_bytes is None else manifest.size_bytes + len(body)
+    # Of two times the later one: it deletes less.
+    created = [each for each in (manifest.created, _time(configuration)) if each is not None]
+    return Image(
+        digest=digest,
+        tags=tags,
+        media_type=manifest.media_type,
+        artifact_type=manifest.artifact_type,
+        type=image_type(manifest, tags),
+        created_at=max(created, default=None),
+        size_bytes=size,
+        children=tuple(dict.fromkeys(child.digest for child in manifest.children)),
+        subject=manifest.subject,
+        locked=digest in names.locked,
+        labels=_labels(configuration, manifest),
+    )
+
+
+def _configuration(layout: Layout, manifest: Manifest) -> _Configuration | None:
+    """What the image's configuration says: nothing where it needs none, ``None`` where that is unknown."""
+    if manifest.config is None or manifest.config.media_type not in _IMAGE_CONFIGS:
+        return _Configuration()
+    body = layout.blob(manifest.config.digest)
+    try:
+        return None if body is None else msgspec.json.decode(body, type=_Configuration)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _labels(configuration: _Configuration | None, manifest: Manifest) -> Mapping[str, str] | None:
+    if configuration is None:
+        return None
+    said = configuration.config.labels if configuration.config is not None else None
+    return {**(said or {}), **manifest.annotations}
+
+
+def _time(configuration: _Configuration | None) -> datetime | None:
+    if configuration is None or not configuration.created:
+        return None
+    try:
+        return parse_time(configuration.created)
+    except ValueError:
+        return None
+
+
+def _tag(name: str) -> str | None:
+    """The tag that a ref.name says; ``None`` where it says something else."""
+    if _TAG.fullmatch(name):
+        return name
+    rest, _, tag = name.rpartition(":")
+    return tag if _NAME.fullmatch(rest) and _TAG.fullmatch(tag) else None
+
+
+def _without_tags(index: Index, digest: str, tags: frozenset[str]) -> Iterator[msgspec.Raw]:
+    """The descriptors without those of a digest that only say these tags."""
+    return (
+        entry.raw
+        for entry in index.entries
+        if entry.digest != digest or _tag(entry.annotations.get(_REF_NAME, "")) not in tags
+    )
+
+
+def _descriptor(named: Named) -> bytes:
+    return msgspec.json.encode({"mediaType": named.media_type, "digest": named.digest, "size": named.size})
+
+
+def _found(root: Path) -> Iterator[str]:
+    """The name of every layout below a folder, sorted within each folder. Raises RegistryError."""
+
+    def refuse(error: OSError) -> None:
+        raise Unreachable(f"{error.filename} can't be read: {error.strerror or error}") from error
+
+    for place, folders, files in os.walk(root, onerror=refuse):
+        folders.sort()
+        if MARKER in files:
+            # Nothing below a layout's blobs is a layout, and there may be very many of them.
+            folders[:] = [name for name in folders if name != "blobs"]
+            name = Path(place).relative_to(root).as_posix()
+            if not name.isascii() and name != name.encode(errors="replace").decode(errors="replace"):
+                raise Malformed(f"{root}: the name of the folder {name!r} is no UTF-8")
+            yield name
+
+
+def _folder(root: Path, repository: str) -> Path:
+    """The folder of a repository. Raises RegistryError for a name that leads out of the registry's folder."""
+    parts = [] if repository == "." else repository.split("/")
+    try:
+        folder = root.resolve().joinpath(*parts)
+        if any(part in ("", ".", "..") for part in parts) or folder.resolve() != folder:
+            raise Malformed(f"{repository!r} leads out of {root}, or over a symbolic link")
+    except (OSError, ValueError) as error:
+        raise Malformed(f"{repository!r} is no name of a folder: {error}") from error
+    return folder
+
+
+def _translated(error: FileError) -> RegistryError:
+    kind = Unreachable if isinstance(error.__cause__, OSError) else Malformed
+    return kind(error.message)
+
+
+def _deleted(digest: str, detail: str | None = None) -> Result:
+    return Result(digest=digest, outcome=OutcomeKind.DELETED, detail=detail)
+
+
+def _failed(digest: str, detail: str) -> Result:
+    return Result(digest=digest, outcome=OutcomeKind.FAILED, detail=detail)
+
+
+def _refused(digest: str, detail: str) -> Result:
+    return Result(digest=digest, outcome=OutcomeKind.REFUSED, detail=detail)
