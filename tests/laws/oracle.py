@@ -189,6 +189,10 @@ def ration(decided: Mapping[Place, Decided], budget: int | None) -> None:
     or subject that holds it; the rest waits for the next run'."""
     if budget is None:
         return
+    # It says 'A `0` in `max_percent`, `max_deletions` or `budget` means nothing may be deleted.'
+    if budget == 0:
+        brake_deletions(decided, 0)
+        return
     open_places = {place: each for place, each in decided.items() if not each.limited}
     waiting = sorted(
         (age_key(each, digest)[0], place, age_key(each, digest)[1], digest)
