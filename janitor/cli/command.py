@@ -10,10 +10,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple, NoReturn, cast
 
@@ -58,6 +59,11 @@ class Option(click.Option):
 class Command(click.Command):
     """A command whose help has headings."""
 
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Read the command line, and show help if it asks for it."""
+        with _unread_help():
+            return super().make_context(*args, **extra)
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options below their headings, all on one margin."""
         sections: dict[str, list[tuple[str, str]]] = {}
@@ -78,6 +84,11 @@ class Group(click.Group):
     def __init__(self, *, rows: Sequence[Row], **attrs: Any) -> None:
         super().__init__(**attrs)
         self._rows = {row.name: row for row in rows}
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Read the command line, and show help if it asks for it."""
+        with _unread_help():
+            return super().make_context(*args, **extra)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Name the commands in the order of the table."""
@@ -136,12 +147,15 @@ class Group(click.Group):
             code = _told(error)
         except click.Abort:
             code = 128 + signal.SIGINT
-        except SystemExit as error:
-            # What click makes of a reader that has gone, when it prints help.
-            if not isinstance(error.__context__, BrokenPipeError):
-                raise
-            code = CLOSED_PIPE
         return _exit(code if isinstance(code, int) else 0)
+
+
+@contextlib.contextmanager
+def _unread_help() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise click.exceptions.Exit(CLOSED_PIPE) from None
 
 
 def _told(error: click.ClickException) -> int:

@@ -191,6 +191,7 @@ def output(function: _F) -> _F:
             "--quiet",
             section=OUTPUT,
             is_flag=True,
+            callback=_remember,
             help="Say only the closing lines, and errors.",
         ),
         option(
@@ -212,10 +213,11 @@ def _all(function: _F, *options: Callable[[_F], _F]) -> _F:
 
 
 def _remember(ctx: click.Context, param: click.Parameter, value: bool) -> bool:  # noqa: FBT001  as click calls
-    del param
-    if value and ctx.params.get("quiet"):
+    """Refuse both, whichever is read first, and remember -v where failures look for it."""
+    if value and ctx.params.get("quiet" if param.name == "verbose" else "verbose"):
         raise click.UsageError("-q and -v ask for opposite things", ctx)
-    ctx.meta[VERBOSE] = value
+    if param.name == "verbose":
+        ctx.meta[VERBOSE] = value
     return value
 
 

@@ -12,8 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as Display
 
 from janitor.log import get_logger
+from janitor.progress import Progress
 from janitor.reports.console import clean
-from janitor.run import Progress
 
 # Seconds between two events: often enough to see that it lives, seldom enough for a log that is paid by line.
 _PAUSE = 30.0

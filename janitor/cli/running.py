@@ -13,8 +13,9 @@ from janitor import log
 from janitor.cli.progress import showing
 from janitor.cli.signals import stopping
 from janitor.cli.terminal import look, say
-from janitor.reports.console import Kept, clean, render
-from janitor.run import Progress, RunResult, Settings, Stop, run, write_inventory
+from janitor.progress import Progress
+from janitor.reports.console import clean, render
+from janitor.run import RunResult, Settings, Stop, run, write_inventory
 
 
 class Output(NamedTuple):
@@ -37,7 +38,7 @@ def show(result: RunResult, output: Output, *, now: datetime | None = None) -> N
     """Write the report to standard output; ages are told from ``now``, or else from the run's start."""
     how = look(os.environ, verbose=output.verbose, quiet=output.quiet, notes=result.notes)
     now = now or result.report.started_at
-    say(render(result.report, result.outcomes(), now=now, kept=_kept(result), look=how))
+    say(render(result.report, result.outcomes(), now=now, stays=result.stays(), look=how))
 
 
 def take_inventory(settings: Settings, path: str, output: Output) -> int:
@@ -65,14 +66,3 @@ def _under_way(output: Output) -> Iterator[tuple[Stop, Progress]]:
     stop = Stop()
     with stopping(stop), showing(sys.stderr, quiet=output.quiet, events=log.is_json(form)) as progress:
         yield stop, progress
-
-
-def _kept(result: RunResult) -> Iterator[Kept]:
-    for stay in result.stays():
-        yield Kept(
-            registry=stay.registry,
-            repository=stay.repository,
-            digest=stay.digest,
-            tags=stay.tags,
-            reasons=stay.reasons,
-        )

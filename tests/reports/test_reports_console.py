@@ -12,25 +12,26 @@ from janitor.core.report import (
     RegistryReport,
     Report,
     RequestCounts,
+    Stay,
     Totals,
     Unselected,
     UseReport,
     UseSource,
 )
-from janitor.reports.console import SHOWN, Kept, Look, clean, render
+from janitor.reports.console import SHOWN, Look, clean, render
 from tests.factories import digest
 from tests.instant import NOW
 from tests.reports.ledger import outcome, report, repository
 
 
-def shown(page: Report, *outcomes: Outcome, kept: tuple[Kept, ...] = (), **look: Any) -> list[str]:
-    lines = list(render(page, outcomes, now=NOW, kept=kept, look=Look(**look)))
+def shown(page: Report, *outcomes: Outcome, stays: tuple[Stay, ...] = (), **look: Any) -> list[str]:
+    lines = list(render(page, outcomes, now=NOW, stays=stays, look=Look(**look)))
     assert all(line.endswith("\n") and line.count("\n") == 1 for line in lines)
     return [line[:-1] for line in lines]
 
 
-def stay(*tags: str, reason: str = "latest is protected", name: str = "team/app") -> Kept:
-    return Kept(registry="prod", repository=name, digest=digest("it"), tags=tags, reasons=(reason,))
+def stay(*tags: str, reason: str = "latest is protected", name: str = "team/app") -> Stay:
+    return Stay(registry="prod", repository=name, digest=digest("it"), tags=tags, reasons=(reason,))
 
 
 def test_an_image_that_goes_says_what_how_old_how_large_and_why() -> None:
@@ -114,7 +115,7 @@ def test_an_idle_repository_is_shown_to_those_who_ask_for_all() -> None:
 
 
 def test_what_stays_is_shown_with_its_reasons() -> None:
-    lines = shown(report(), outcome("pr-1"), kept=(stay("latest", "1.0"),), verbose=True)
+    lines = shown(report(), outcome("pr-1"), stays=(stay("latest", "1.0"),), verbose=True)
     assert any(re.match(r"  stays +latest, 1\.0 +latest is protected$", line) for line in lines)
 
 
@@ -275,7 +276,7 @@ def test_nothing_from_a_registry_reaches_the_terminal_as_a_command() -> None:
     evil = outcome(EVIL, repository=EVIL, reason=EVIL, detail=EVIL, rules=(EVIL,))
     for width in (None, 50, 140):
         lines = shown(
-            page, evil, kept=(stay(EVIL, reason=EVIL, name=EVIL),), width=width, notes=(EVIL,), verbose=True
+            page, evil, stays=(stay(EVIL, reason=EVIL, name=EVIL),), width=width, notes=(EVIL,), verbose=True
         )
         assert all(line.isprintable() for line in lines)
         assert sum("\\x1b[2J" in line for line in lines) > 5
@@ -295,7 +296,7 @@ def test_no_line_of_images_is_wider_than_the_terminal(width: int) -> None:
         outcome("版本" * 40),
         outcome(id="x", reason=f"goes with its index {digest('index')}"),
         outcome("1.2", "x" * 128, action="untag", remove=["1.2"]),
-        kept=(stay("y" * 128, reason="in use by kubernetes: prod"),),
+        stays=(stay("y" * 128, reason="in use by kubernetes: prod"),),
         width=width,
         verbose=True,
     )

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET
 
 from janitor.core.plan import Action, RepositoryState
-from janitor.core.report import Outcome, OutcomeKind, Report, RepositoryReport
+from janitor.core.report import Outcome, OutcomeKind, Report, RepositoryReport, Stay
 from janitor.core.units import format_size
 from janitor.reports.console import closing
 from janitor.reports.console.paper import Paper, clean, crop, pad, short
@@ -61,31 +61,21 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """An image that stays, and why."""
-
-    registry: str
-    repository: str
-    digest: str
-    tags: tuple[str, ...]
-    reasons: tuple[str, ...]
-
-
 def render(
     report: Report,
     outcomes: Iterable[Outcome],
     *,
     now: datetime,
-    kept: Iterable[Kept] = (),
+    stays: Iterable[Stay] = (),
     look: Look | None = None,
 ) -> Iterator[str]:
     """Yield the report, a line at a time, each with its end.
 
-    ``outcomes`` and ``kept`` are grouped by repository, in the order of the report. Ages are told from
+    ``outcomes`` and ``stays`` are grouped by repository, in the order of the report. Ages are told from
     ``now``.
     """
     page = _Page(look or Look(), now, report)
-    for line in page.lines(outcomes, kept):
+    for line in page.lines(outcomes, stays):
         yield line + "\n"
 
 
@@ -101,11 +91,11 @@ class _Page:
         self._sums = closing.Sums()
         self._said = {(each.registry, each.repository): each.message for each in reversed(report.errors)}
 
-    def lines(self, outcomes: Iterable[Outcome], kept: Iterable[Kept]) -> Iterator[str]:
+    def lines(self, outcomes: Iterable[Outcome], stays: Iterable[Stay]) -> Iterator[str]:
         if self._look.notes:
             mode = "run" if self._deletes else "dry run"
             yield self._paper.paint(closing.BOLD, f"{mode}: {clean('; '.join(self._look.notes))}")
-        body = self._body(outcomes, kept)
+        body = self._body(outcomes, stays)
         if self._look.quiet:
             collections.deque(body, maxlen=0)  # only counted
             yield from closing.errors(self._report, self._paper, said=frozenset())
@@ -119,15 +109,15 @@ class _Page:
         yield from closing.unselected(self._report, verbose=self._look.verbose)
         yield from closing.advice(self._report, self._sums)
 
-    def _body(self, outcomes: Iterable[Outcome], kept: Iterable[Kept]) -> Iterator[str]:
+    def _body(self, outcomes: Iterable[Outcome], stays: Iterable[Stay]) -> Iterator[str]:
         going = _Groups(((each.action.registry, each.action.repository), each) for each in outcomes)
-        staying = _Groups(((each.registry, each.repository), each) for each in kept)
+        staying = _Groups(((each.registry, each.repository), each) for each in stays)
         for repository in self._report.repositories:
             place = repository.registry, repository.repository
             stopped = repository.state is not RepositoryState.OK
             lines = itertools.chain(
                 self._outcomes(going.of(place), stopped=stopped or self._deletes),
-                self._kept(staying.of(place)),
+                self._stays(staying.of(place)),
             )
             first = next(lines, None)
             if first is None and not stopped and not self._look.verbose:
@@ -200,8 +190,8 @@ class _Page:
         size = "?" if action.size_bytes is None else format_size(action.size_bytes)
         yield from self._image(word, self._what(action), (age, size), why)
 
-    def _kept(self, kept: Iterable[Kept]) -> Iterator[str]:
-        for image in kept:
+    def _stays(self, stays: Iterable[Stay]) -> Iterator[str]:
+        for image in stays:
             what = self._names(image.tags, image.digest)
             yield from self._image("stays", what, ("", ""), "; ".join(image.reasons))
 
