@@ -44,9 +44,13 @@ _BATCH = 16
 
 
 class Outcomes:
-    """What became of every action of a plan, in its order; a handle on a spool. Close it."""
+    """What became of every action of a plan, in its order; a handle on a spool. Close it.
+
+    ``limited``: a limit, or a source of use, stopped something that the plan would have done.
+    """
 
     def __init__(self) -> None:
+        self.limited = False
         self._spool: IO[bytes] = tempfile.TemporaryFile(prefix="janitor-")  # noqa: SIM115 - close() closes it
 
     def add(self, outcomes: Iterable[Outcome]) -> None:
@@ -88,6 +92,7 @@ def apply(
         work = _Work(repository, registries[repository.plan.registry], actions, stop, clock)
         work.run(premises)
         outcomes.add(work.outcomes())
+        outcomes.limited |= work.limited
         progress.advanced(f"{repository.plan.registry}/{repository.plan.repository}", repository.plan.images)
     progress.finished()
     return outcomes
@@ -111,6 +116,7 @@ class _Work:
         self._actions = actions
         self._stop = stop
         self._clock = clock
+        self.limited = False
         self._done: dict[str, tuple[OutcomeKind, str | None]] = {}
 
     def outcomes(self) -> Iterator[Outcome]:
@@ -141,6 +147,7 @@ class _Work:
         """Act on one fresh decision for as long as it may be acted on."""
         closed = why_closed(premises.in_use)
         if closed is not None:
+            self.limited = True
             self._skip_left(OutcomeKind.SKIPPED, closed)
             return
         begun = self._clock()
@@ -150,6 +157,7 @@ class _Work:
         judged = len(fresh.facts.shape.candidates)
         stopped = brake(len(fresh.going), judged, premises.policies.limits.max_percent)
         if stopped is not None:
+            self.limited = True
             self._skip_left(OutcomeKind.SKIPPED, f"decided afresh, {stopped}")
             return
         self._drop_drifted(fresh)

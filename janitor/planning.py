@@ -31,8 +31,8 @@ from janitor.core.report import ErrorReport, Stay
 from janitor.core.use import InUse
 from janitor.errors import RegistryError, Stopped
 from janitor.files.planfile import PlanWriter
-from janitor.files.spool import NO_LINES, Lines, Spool
 from janitor.files.repositorystate import RepositoryStates
+from janitor.files.spool import NO_LINES, Lines, Spool
 from janitor.parallel import each
 from janitor.progress import Progress
 from janitor.providers.interface import Field, Listing, Registry, RepositoryFilter, Unit
@@ -65,7 +65,7 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
     def decide(self, listing: Listing, decider: Decider, premises: Premises) -> Decisions:
         """Decide one repository that was just listed, the floor included."""
         images: tuple[Image, ...] = listing.images
-        if premises.states is not None:
+        if premises.states is not None and self.registry.abilities.deletes:
             images = premises.states.placed(self.spec.name, listing.repository, images, premises.now)
         inventory = Inventory(registry=self.spec.name, repository=listing.repository, images=images)
         decisions = decider.decide(inventory, hosts=self.registry.hosts, abilities=self.registry.abilities)
@@ -196,7 +196,7 @@ def make_plan(
     rationed = premises.policies.limits.budget is not None
     progress.started(None, "listing")
     for opened in registries:
-        for unit, event in _events(opened, stop):
+        for unit, event in listings(opened, stop):
             if isinstance(event, RegistryError):
                 _fail(opened, unit, event, drafted, notes)
                 continue
@@ -219,7 +219,7 @@ def make_plan(
 _Event = tuple[Unit, Listing | RegistryError]
 
 
-def _events(opened: Opened, stop: threading.Event) -> Iterator[_Event]:
+def listings(opened: Opened, stop: threading.Event) -> Iterator[_Event]:
     """Give every repository of a registry, or the error in its place."""
     at_once = opened.registry.units_at_once
     try:
@@ -255,12 +255,19 @@ def _listed(opened: Opened, unit: Unit) -> Iterator[_Event]:
 _WHOLE = Unit(name="", many=True)
 
 
+def unread(opened: Opened, unit: Unit, error: RegistryError) -> ErrorReport:
+    """Say that a unit could not be read; of a unit of many repositories, that the registry couldn't."""
+    repository = "" if unit.many else unit.name
+    return ErrorReport(
+        registry=opened.spec.name, repository=repository, code=error.code, message=error.message
+    )
+
+
 def _fail(opened: Opened, unit: Unit, error: RegistryError, drafted: list[_Drafted], notes: Notes) -> None:
     """Write down that a unit broke; what it gave before is not touched either."""
-    registry, repository = opened.spec.name, "" if unit.many else unit.name
-    notes.errors.append(
-        ErrorReport(registry=registry, repository=repository, code=error.code, message=error.message)
-    )
+    trouble = unread(opened, unit, error)
+    registry, repository = trouble.registry, trouble.repository
+    notes.errors.append(trouble)
     for one in drafted:
         if one.unit is unit:
             one.failed = error.message

@@ -6,14 +6,44 @@ hands it the clock, the environment, the stop and the progress, so that a run re
 
 from __future__ import annotations
 
+import contextlib
+import secrets
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
+from pathlib import Path
 
 import msgspec
 
-from janitor.core.report import ErrorReport, Outcome, Report
+from janitor.applying import Outcomes, apply
+from janitor.core.policy import PolicySet
+from janitor.core.report import (
+    ErrorReport,
+    Outcome,
+    OutcomeKind,
+    RegistryReport,
+    Report,
+    Stay,
+    Unselected,
+    UseReport,
+    UseSource,
+)
+from janitor.core.tally import Counts, exit_code
+from janitor.core.use import InUse
+from janitor.errors import FileError, RegistryError, UsageError
+from janitor.files.atomic import replacing
+from janitor.files.inventoryfile import write_images
+from janitor.files.repositorystate import RepositoryStates
+from janitor.files.statefolder import StateFolder, default_folder, why_unwritable
+from janitor.inuse import collect
+from janitor.opening import Request, load_policies, open_registries
+from janitor.planning import Opened, Plan, Premises, listings, make_plan, unread
+from janitor.progress import Progress
+from janitor.providers.interface import Field
+from janitor.reports import renderer
+
+# Sources of use that were read longer ago are read again before the next repository is changed.
+_USE_LASTS = timedelta(minutes=10)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +67,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: int = 16
     max_deletions: int | None = None
     max_percent: int | None = None
-    deadline: timedelta | None = None
     verbose: bool = False
 
 
@@ -47,61 +76,33 @@ class Stop(threading.Event):
     signal: int | None = None
 
 
-class Stay(msgspec.Struct, frozen=True, kw_only=True):
-    """One image that stays, and what keeps it: a rule, a protection, a limit, or that nothing selects it."""
+class RunResult:
+    """What came of a run. Outcomes and stays can be many: they are read from spools. Close it."""
 
-    registry: str
-    repository: str
-    digest: str
-    tags: tuple[str, ...] = ()
-    reasons: tuple[str, ...] = ()
-
-
-class RunResult(Protocol):
-    """What came of a run. Outcomes and stays can be many: they are read from where they were spooled."""
-
-    @property
-    def report(self) -> Report:
-        """The run on a page."""
+    def __init__(self, report: Report, plan: Plan, done: Outcomes | None, notes: tuple[str, ...]) -> None:
+        self.report = report
+        self.notes = notes
+        self._plan = plan
+        self._done = done
 
     @property
     def exit_code(self) -> int:
         """As the report's."""
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What must be known before the rest, such as that there is no state folder; usually nothing."""
+        return self.report.exit_code
 
     def outcomes(self) -> Iterator[Outcome]:
         """Every planned action, a repository at a time in the order of the report; can be asked for again."""
+        return _planned(self._plan) if self._done is None else iter(self._done)
 
     def stays(self) -> Iterator[Stay]:
         """Every image that stays, in the same order; nothing unless the run was asked to be verbose."""
+        return self._plan.stays()
 
-
-class Progress(Protocol):
-    """Where a run says how far it is; called from the run's own thread alone.
-
-    A stage (``what``: "listing", "deleting") has ``total`` repositories, or who knows how many.
-    """
-
-    def started(self, total: int | None, what: str) -> None:
-        """Begin a stage."""
-
-    def advanced(self, what: str, images: int) -> None:
-        """Say that one repository, ``what``, is done, and how many images it had."""
-
-    def finished(self) -> None:
-        """Close the stage, whether or not all of it was done."""
-
-
-class InventoryResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What of an inventory was written, and what could not be read."""
-
-    repositories: int
-    images: int
-    errors: tuple[ErrorReport, ...] = ()
-    exit_code: int = 0
+    def close(self) -> None:
+        """Give the spools back; outcomes and stays can't be asked for any more."""
+        self._plan.close()
+        if self._done is not None:
+            self._done.close()
 
 
 def run(
@@ -116,7 +117,57 @@ def run(
 
     Errors: UsageError and PolicyError before anything is done; whatever fails later is in the report.
     """
-    raise NotImplementedError
+    started = clock()
+    run_id = f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    policies = _limited(load_policies(settings.policies, environ), settings)
+    _check_writable((*settings.reports, *filter(None, (settings.plan,))))
+    with contextlib.ExitStack() as stack:
+        folder, notes = _state_folder(settings, environ, run_id)
+        if folder is not None:
+            stack.enter_context(folder)
+        states = RepositoryStates(None if folder is None else folder.path)
+        opening = open_registries(policies, _request(settings), environ, stop, states)
+        opened, errors = stack.enter_context(opening)
+        grounds = _Grounds(policies, settings, states, stop, clock)
+        plan = make_plan(
+            grounds.fresh(),
+            opened,
+            created_at=started,
+            stop=stop,
+            progress=progress,
+            noting_stays=settings.verbose,
+        )
+        if settings.plan is not None:
+            with replacing(Path(settings.plan)) as stream:
+                plan.write(stream)
+        done: Outcomes | None = None
+        if settings.delete:
+            registries = {one.spec.name: one for one in opened}
+            done = apply(plan, registries, grounds.fresh, stop=stop, clock=clock, progress=progress)
+        errors.extend(plan.notes.errors)
+        counts = Counts([repository.plan for repository in plan.repositories])
+        counts.add(_planned(plan) if done is None else done)
+        repositories = counts.repositories()
+        limited = done is not None and done.limited
+        report = Report(
+            run_id=run_id,
+            mode="delete" if settings.delete else "dry-run",
+            started_at=started,
+            finished_at=clock(),
+            exit_code=exit_code(repositories, errors=bool(errors), limited=limited, signal=stop.signal),
+            policies=policies.files,
+            totals=counts.totals(),
+            registries=tuple(map(_traffic, opened)),
+            repositories=repositories,
+            unselected=_unselected(plan),
+            in_use=_use_report(grounds.in_use, opened, plan),
+            errors=tuple(errors),
+        )
+        result = RunResult(report, plan, done, notes)
+        kept = () if folder is None else (str(folder.run_folder(run_id) / "report.jsonl"),)
+        for path in (*settings.reports, *kept):
+            _write_report(result, path)
+        return result
 
 
 def write_inventory(
@@ -129,4 +180,177 @@ def write_inventory(
     progress: Progress,
 ) -> InventoryResult:
     """Write what the registries hold to an inventory file; a repository that can't be read is left out."""
-    raise NotImplementedError
+    policies = load_policies(settings.policies, environ)
+    _check_writable((path,))
+    with contextlib.ExitStack() as stack:
+        run_id = f"{clock():%Y%m%dT%H%M%SZ}-inventory-{secrets.token_hex(3)}"
+        folder, _ = _state_folder(settings, environ, run_id)
+        if folder is not None:
+            stack.enter_context(folder)
+        states = RepositoryStates(None if folder is None else folder.path)
+        opening = open_registries(policies, _request(settings), environ, stop, states)
+        opened, errors = stack.enter_context(opening)
+        stream = stack.enter_context(replacing(Path(path)))
+        repositories = images = 0
+        progress.started(None, "listing")
+        for one in opened:
+            everything = msgspec.structs.replace(one, wanted=frozenset(Field))
+            for unit, event in listings(everything, stop):
+                if isinstance(event, RegistryError):
+                    errors.append(unread(one, unit, event))
+                    continue
+                write_images(stream, one.spec.name, event.repository, event.images)
+                repositories += 1
+                images += len(event.images)
+                progress.advanced(f"{one.spec.name}/{event.repository}", len(event.images))
+        progress.finished()
+    code = exit_code((), errors=bool(errors), limited=False, signal=stop.signal)
+    return InventoryResult(repositories=repositories, images=images, errors=tuple(errors), exit_code=code)
+
+
+class InventoryResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What of an inventory was written, and what could not be read."""
+
+    repositories: int
+    images: int
+    errors: tuple[ErrorReport, ...] = ()
+    exit_code: int = 0
+
+
+class _Grounds:
+    """The premises of a run: read once, and what is in use again when it has grown old."""
+
+    def __init__(
+        self,
+        policies: PolicySet,
+        settings: Settings,
+        states: RepositoryStates,
+        stop: Stop,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._policies = policies
+        self._now = settings.now
+        # What appears is placed when it is first seen, but not in a time that was only assumed.
+        self._states = states if settings.now is None else None
+        self._stop = stop
+        self._clock = clock
+        self._read_at = clock()
+        self.in_use = collect(policies.protect.in_use, stop)
+
+    def fresh(self) -> Premises:
+        """Premises to decide by at this moment."""
+        now = self._clock()
+        if now - self._read_at > _USE_LASTS:
+            self._read_at = now
+            self.in_use = collect(self._policies.protect.in_use, self._stop)
+        return Premises(
+            policies=self._policies, in_use=self.in_use, now=self._now or now, states=self._states
+        )
+
+
+def _request(settings: Settings) -> Request:
+    return Request(
+        registries=settings.registries,
+        repositories=settings.repositories,
+        shard=settings.shard,
+        concurrency=settings.concurrency,
+        deleting=settings.delete,
+    )
+
+
+def _limited(policies: PolicySet, settings: Settings) -> PolicySet:
+    """Put the options in the place of the files' limits, and share them among shards."""
+    limits = policies.limits
+    if settings.max_deletions is not None:
+        limits = msgspec.structs.replace(limits, max_deletions=settings.max_deletions)
+    if settings.max_percent is not None:
+        limits = msgspec.structs.replace(limits, max_percent=settings.max_percent)
+    limits = msgspec.structs.replace(
+        limits,
+        max_deletions=_share(limits.max_deletions, settings.shard),
+        budget=_share(limits.budget, settings.shard),
+    )
+    return msgspec.structs.replace(policies, limits=limits)
+
+
+def _share(total: int | None, shard: tuple[int, int] | None) -> int | None:
+    """Give a shard its share of a limit; the shares add up to the whole."""
+    if total is None or shard is None:
+        return total
+    index, count = shard
+    return total // count + (1 if index < total % count else 0)
+
+
+def _state_folder(
+    settings: Settings, environ: Mapping[str, str], run_id: str
+) -> tuple[StateFolder | None, tuple[str, ...]]:
+    """Hold the state folder; only a dry run goes on without one.
+
+    Errors: UsageError, when something is to be deleted and the folder can't be written; FileError, when
+    another run holds it.
+    """
+    try:
+        path = default_folder(environ) if settings.state_dir is None else Path(settings.state_dir)
+        trouble = why_unwritable(path)
+    except FileError as error:
+        path, trouble = Path(), error.message
+    if trouble is None:
+        return StateFolder.hold(path, run_id, settings.shard), ()
+    if settings.delete:
+        raise UsageError(f"{trouble}; nothing is deleted without one")
+    return None, (f"{trouble}; this run goes on without it, and remembers nothing",)
+
+
+def _check_writable(paths: Iterable[str]) -> None:
+    """Refuse before anything is done what could not be written after hours."""
+    for path in paths:
+        parent = Path(path).absolute().parent
+        if not parent.is_dir():
+            raise UsageError(f"{path} can't be written: there is no folder {parent}")
+
+
+def _planned(plan: Plan) -> Iterator[Outcome]:
+    for repository in plan.repositories:
+        for action in plan.actions(repository):
+            yield Outcome(action=action, outcome=OutcomeKind.PLANNED, detail=repository.plan.detail)
+
+
+def _traffic(opened: Opened) -> RegistryReport:
+    traffic = opened.registry.traffic()
+    return RegistryReport(
+        name=opened.spec.name,
+        provider=opened.spec.provider,
+        requests=traffic.requests,
+        retries=traffic.retries,
+    )
+
+
+def _unselected(plan: Plan) -> tuple[Unselected, ...]:
+    counted = sorted(plan.notes.unselected.items(), key=lambda item: (-item[1], item[0]))
+    return tuple(Unselected(pattern=pattern, images=images) for pattern, images in counted)
+
+
+def _use_report(in_use: InUse, opened: Sequence[Opened], plan: Plan) -> UseReport:
+    """Sum up the sources; a reference is not found when it names nothing in a repository that was wanted."""
+    references = {reference for reading in in_use.readings for reference in reading.references}
+    missing = {
+        reference
+        for one in opened
+        for host in one.registry.hosts
+        for reference in references - plan.notes.named
+        if (below := reference.repository_below(host)) is not None and one.only.wants(below)
+    }
+    return UseReport(
+        sources=tuple(
+            UseSource(source=reading.source, references=len(reading.references), error=reading.error)
+            for reading in in_use.readings
+        ),
+        references=len(references),
+        not_found=tuple(sorted(map(str, missing))),
+    )
+
+
+def _write_report(result: RunResult, path: str) -> None:
+    with replacing(Path(path)) as stream:
+        for text in renderer(path)(result.report, result.outcomes()):
+            stream.write(text.encode())

@@ -30,7 +30,8 @@ def carry_out(settings: Settings, output: Output) -> int:
     """Run, show the report on standard output, and give the exit code."""
     with _under_way(output) as (stop, progress):
         result = run(settings, os.environ, stop=stop, clock=clock, progress=progress)
-    show(result, output, now=settings.now)
+    with contextlib.closing(result):
+        show(result, output, now=settings.now)
     return result.exit_code
 
 

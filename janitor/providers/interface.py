@@ -7,6 +7,7 @@ does to exactly the images that it is handed what it is told.
 
 from __future__ import annotations
 
+import hashlib
 import random
 import threading
 import time
@@ -61,15 +62,32 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     detail: str | None = None
 
 
+class Shard(msgspec.Struct, frozen=True, kw_only=True):
+    """One of ``count`` parts of a registry, from 0; rendezvous hashing, so that another count moves few."""
+
+    registry: str
+    index: int
+    count: int
+
+    def holds(self, repository: str) -> bool:
+        """Whether the repository is of this part."""
+        name = f"{self.registry}/{repository}"
+        weights = [hashlib.sha256(f"{index}/{name}".encode()).digest() for index in range(self.count)]
+        return weights.index(max(weights)) == self.index
+
+
 class RepositoryFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which repositories a run wants to see; ``None`` wants all that any policy covers."""
+    """Which repositories a run wants to see; what is ``None`` leaves none out."""
 
     covered: tuple[PatternList, ...]
     narrowed: PatternList | None = None
+    shard: Shard | None = None
 
     def wants(self, repository: str) -> bool:
         """Whether some policy covers the repository and the command line did not leave it out."""
         if self.narrowed is not None and not self.narrowed.selects(repository):
+            return False
+        if self.shard is not None and not self.shard.holds(repository):
             return False
         return any(patterns.selects(repository) for patterns in self.covered)
 
@@ -240,6 +258,7 @@ __all__ = [
     "RegistryError",
     "RepositoryFilter",
     "Result",
+    "Shard",
     "Traffic",
     "Unit",
 ]
