@@ -306,9 +306,7 @@ def _glob_shape(text: str, body: str, kind: PatternKind) -> _Shape:
     if kind is not PatternKind.NAME:
         prefix = _OTHER_PREFIX.match(body)
         if prefix:
-            raise PatternError(
-                f"{text}: no pattern begins with {prefix[0]}; there are re: and semver:, and globs"
-            )
+            raise PatternError(f"{text}: no pattern begins with {prefix[0]} There are re:, semver: and globs")
         if any(character.isspace() for character in body):
             raise PatternError(f"{text!r} holds a blank, which no {kind} has")
     try:
