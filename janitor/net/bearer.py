@@ -177,6 +177,10 @@ class Authenticator:
                 self._widen(scope, challenge)
         return True
 
+    def has_credentials(self, scope: Scope) -> bool:
+        """Whether anything proves who asks."""
+        return self._credentials(scope) is not None
+
     def secrets(self, scope: Scope) -> tuple[str, ...]:
         """Everything that a server could echo and no message may show."""
         credentials = self._credentials(scope)

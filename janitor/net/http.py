@@ -120,7 +120,8 @@ class Http:
     ) -> Response:
         """Send one request, follow its redirects, and read the answer; any status is an answer.
 
-        ``limit``: bytes of the body at most. Raises Trouble where no answer came, or none to be trusted.
+        ``limit``: bytes of the body at most. Raises Trouble where no answer came, Malformed where one
+        came that is not to be trusted.
         """
         sent = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **(headers or {})}
         for _ in range(MAX_REDIRECTS + 1):
@@ -128,7 +129,7 @@ class Http:
             if response.status not in _REDIRECTS:
                 return response
             url, sent = _next_hop(method, response, sent)
-        raise _broken(f"{show(url)} redirects more than {MAX_REDIRECTS} times")
+        raise Malformed(f"{show(url)} redirects more than {MAX_REDIRECTS} times")
 
     def close(self) -> None:
         """Close every connection that is not in use."""
@@ -174,7 +175,7 @@ class Http:
                 if raw.status >= 400:  # noqa: PLR2004 - an error's text is cut, its status is what counts
                     raw.close()
                     break
-                raise _broken(f"{show(url)} sent more than {limit:,} bytes")
+                raise Malformed(f"{show(url)} sent more than {limit:,} bytes")
             if self._clock() > deadline:
                 message = f"{show(url)} did not finish its answer within {DEADLINE_S:.0f} s"
                 raise Trouble(Kind.TRANSIENT, Unreachable(message))
@@ -288,9 +289,9 @@ def _split(url: str) -> SplitResult:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError:
-        raise _broken("an address that is no URL was given") from None
+        raise Malformed("an address that is no URL was given") from None
     if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
-        raise _broken(f"{show(url)} is no http:// or https:// address")
+        raise Malformed(f"{show(url)} is no http:// or https:// address")
     return parts
 
 
@@ -298,23 +299,19 @@ def _next_hop(method: str, response: Response, headers: Mapping[str, str]) -> tu
     here = show(response.url)
     location = response.headers.get("Location")
     if not location:
-        raise _broken(f"{here} redirects to nowhere ({response.status} without Location)")
+        raise Malformed(f"{here} redirects to nowhere ({response.status} without Location)")
     if method not in {"GET", "HEAD"}:
-        raise _broken(f"{here} redirects a {method} ({response.status}), which is not followed")
+        raise Malformed(f"{here} redirects a {method} ({response.status}), which is not followed")
     url = urljoin(response.url, location)
     before, after = origin_of(response.url), origin_of(url)
     if before.scheme == "https" and after.scheme == "http":
-        raise _broken(f"{here} redirects from https to http ({show(url)}), which is not followed")
+        raise Malformed(f"{here} redirects from https to http ({show(url)}), which is not followed")
     if before == after:
         return url, dict(headers)
     return url, {name: value for name, value in headers.items() if name.lower() not in _CREDENTIALS}
 
 
 _CREDENTIALS = frozenset({"authorization", "cookie", "private-token", "proxy-authorization"})
-
-
-def _broken(message: str) -> Trouble:
-    return Trouble(Kind.FINAL, Malformed(message))
 
 
 def _translated(exc: Exception, url: str) -> Trouble:
@@ -337,7 +334,7 @@ def _bad_answer(cause: BaseException, url: str) -> Trouble | None:
         case u3.DecodeError():
             return Trouble(Kind.TRANSIENT, Malformed(f"{show(url)} sent a body that does not decompress"))
         case u3.LocationValueError() | UnicodeError():
-            return _broken(f"{show(url)} is no address that can be asked")
+            return Trouble(Kind.FINAL, Malformed(f"{show(url)} is no address that can be asked"))
         case _:
             return None
 

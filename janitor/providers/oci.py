@@ -1,0 +1,259 @@
+"""Any registry that speaks the OCI distribution API: distribution, Harbor, zot, Quay, GitLab, Gitea and more.
+
+What the API can't say is taken as unknown: it has no push times and no pull times, and no endpoint lists
+untagged manifests. They are reached from the tags: the platforms of indexes, what refers to an image by the
+referrers API or the fallback tag, and what an earlier run saw and the registry still has.
+
+- A child that the registry doesn't hold is no failure. Manifests of schema 1 are listed as locked.
+- What was read of a manifest is never read again: a second run asks for tags, and where they point to.
+- A DELETE by digest takes every tag along, so :meth:`Oci.tags_now` asks where each tag points to now.
+- What holds an image goes before it; where the holder stays, so does the image.
+- A DELETE by tag is sent only where the policy says that the registry then keeps the manifest, and it is
+  looked at afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, ClassVar, Self, cast
+from urllib.parse import urlsplit
+
+import msgspec
+
+from janitor.core.image import Abilities, Image
+from janitor.core.order import holders, levels
+from janitor.core.policy import RegistrySpec
+from janitor.core.reference import normal_host
+from janitor.core.report import OutcomeKind
+from janitor.errors import Gone, Malformed, Refused, RegistryError, Stopped, Unsupported
+from janitor.net.bearer import Authenticator
+from janitor.net.caller import Caller
+from janitor.net.distribution import Distribution
+from janitor.net.dockerconfig import Credentials, DockerConfig
+from janitor.net.grammar import check_name
+from janitor.net.http import Http, origin_of
+from janitor.net.proxies import DEFAULT_PORTS
+from janitor.net.reading import read_repository
+from janitor.parallel import each
+from janitor.providers.interface import (
+    Context,
+    Field,
+    Keys,
+    Listing,
+    Registry,
+    RepositoryFilter,
+    Result,
+    Traffic,
+    Unit,
+)
+
+
+def _doc(text: str) -> msgspec.Meta:
+    return msgspec.Meta(description=text)
+
+
+class OciKeys(Keys, frozen=True, kw_only=True):
+    """The keys of an ``oci`` registry."""
+
+    endpoint: Annotated[str, _doc("`https://HOST[:PORT]`, or `http://…` for a registry without TLS")]
+    username: Annotated[str | None, _doc("with `password` or `token`; default: docker's config.json")] = None
+    password: Annotated[str | None, _doc("the password of `username`")] = None
+    token: Annotated[
+        str | None, _doc("the password of `username`, or without one a token that is sent as it is")
+    ] = None
+    ca_file: Annotated[Path | None, _doc("certificates to trust beside the system's")] = None
+    deletes_tags: Annotated[
+        bool, _doc("the registry takes a tag off by its name and keeps the manifest; can't be probed")
+    ] = False
+
+
+class Oci(Registry):
+    """One registry by the distribution API."""
+
+    provider: ClassVar[str] = "oci"
+    keys: ClassVar[type[Keys]] = OciKeys
+
+    def __init__(self, spec: RegistrySpec, context: Context) -> None:
+        keys = cast("OciKeys", spec.keys)
+        self._spec = spec
+        self._context = context
+        self._caller = Caller(
+            concurrency=context.concurrency,
+            requests_per_second=spec.requests_per_second,
+            stop=context.stop,
+            sleep=context.sleep,
+            clock=context.clock,
+            random=context.random,
+        )
+        self._http = Http(
+            environ=context.environ,
+            ca_file=keys.ca_file,
+            concurrency=context.concurrency,
+            clock=context.clock,
+        )
+        self._stored = DockerConfig(context.environ)
+        self._configured = _configured(keys)
+        self._host = _host(keys.endpoint)
+        authenticator = Authenticator(
+            endpoint=keys.endpoint,
+            http=self._http,
+            caller=self._caller,
+            find=self._find,
+            clock=context.clock,
+        )
+        self._api = Distribution(
+            endpoint=keys.endpoint, http=self._http, caller=self._caller, authenticator=authenticator
+        )
+        self.hosts = _hosts(keys.endpoint, spec.aliases)
+        self.abilities = Abilities(lists_untagged=False, untags=keys.deletes_tags, restores=True)
+
+    @classmethod
+    def open(cls, spec: RegistrySpec, context: Context) -> Self:
+        """Make the registry; asks nothing and reads no credentials yet."""
+        endpoint = cast("OciKeys", spec.keys).endpoint
+        if "@" in urlsplit(endpoint).netloc or urlsplit(endpoint).query:
+            message = f"the endpoint of {spec.name} must be scheme and host, without user, password or query"
+            raise Malformed(f"{message}; credentials are keys of their own")
+        return cls(spec, context)
+
+    def traffic(self) -> Traffic:
+        """Count what was asked so far."""
+        return Traffic(requests=self._caller.requests, retries=self._caller.retries)
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self._http.close()
+
+    def _find(self, repository: str) -> Credentials | None:
+        return self._configured or self._stored.find(self._host, repository)
+
+    def _units(self, only: RepositoryFilter) -> Iterator[Unit]:
+        names = self._spec.repositories
+        if names is None:
+            names = self._catalogue()
+        for name in sorted(set(map(check_name, names))):
+            if only.wants(name):
+                yield Unit(name=name)
+
+    def _catalogue(self) -> tuple[str, ...]:
+        try:
+            return self._api.catalogue()
+        except (Gone, Unsupported) as exc:
+            message = f"{self._host} has no catalogue of its repositories; name them under `repositories`"
+            raise Unsupported(message) from exc
+
+    def _list(self, unit: Unit, wanted: frozenset[Field]) -> Iterator[Listing]:
+        repository = unit.name
+        contents = read_repository(
+            self._api,
+            repository,
+            known=self._context.memory.recall(self._spec.name, repository),
+            configs=bool(wanted & {Field.CREATED, Field.LABELS}),
+            workers=self._context.concurrency,
+        )
+        self._context.memory.keep(self._spec.name, repository, contents.known)
+        yield Listing(repository=repository, images=contents.images)
+
+    def _tags_now(self, repository: str, images: Sequence[Image]) -> Mapping[str, frozenset[str] | None]:
+        """Ask where every tag points to: one that moved onto an image since would go with it."""
+        tags = self._api.tags(repository)
+        now: dict[str, set[str]] = {image.digest: set() for image in images}
+        heads = each(lambda tag: self._points_to(repository, tag), tags, workers=self._context.concurrency)
+        for tag, digest in zip(tags, heads, strict=True):
+            if digest in now:
+                now[digest].add(tag)
+        untagged = [digest for digest, found in now.items() if not found]
+        there = each(
+            lambda digest: self._api.exists(repository, digest), untagged, workers=self._context.concurrency
+        )
+        gone = {digest for digest, exists in zip(untagged, there, strict=True) if not exists}
+        return {digest: None if digest in gone else frozenset(found) for digest, found in now.items()}
+
+    def _points_to(self, repository: str, tag: str) -> str | None:
+        """Tell the digest that a tag names now; ``None`` where the tag is gone."""
+        try:
+            return self._api.head(repository, tag).digest or self._api.manifest(repository, tag).digest
+        except Gone:
+            return None
+
+    def _delete(self, repository: str, images: Sequence[Image]) -> Iterator[Result]:
+        held_by = holders(images)
+        left: set[str] = set()
+        stopped: Stopped | None = None
+        for level in levels(images):
+            ready = [image for image in level if left.isdisjoint(held_by[image.digest])]
+            for digest in sorted({image.digest for image in level} - {image.digest for image in ready}):
+                left.add(digest)
+                detail = "it stays, because an index that holds it could not be deleted"
+                yield Result(digest=digest, outcome=OutcomeKind.FAILED, detail=detail)
+            answers = each(
+                lambda image: self._delete_one(repository, image), ready, workers=self._context.concurrency
+            )
+            for image, answer in zip(ready, answers, strict=True):
+                if isinstance(answer, Stopped):
+                    stopped = stopped or answer
+                    continue
+                if answer.outcome is not OutcomeKind.DELETED:
+                    left.add(image.digest)
+                yield answer
+            if stopped is not None:
+                raise stopped
+
+    def _delete_one(self, repository: str, image: Image) -> Result | Stopped:
+        """Delete one image; never raises, so that no answer to a request that was sent is lost."""
+        try:
+            detail = self._api.delete(repository, image.digest)
+        except Stopped as exc:
+            return exc
+        except Refused as exc:
+            return Result(digest=image.digest, outcome=OutcomeKind.REFUSED, detail=exc.message)
+        except RegistryError as exc:
+            return Result(digest=image.digest, outcome=OutcomeKind.FAILED, detail=exc.message)
+        return Result(digest=image.digest, outcome=OutcomeKind.DELETED, detail=detail)
+
+    def _untag(self, repository: str, image: Image, tags: Sequence[str]) -> Result:
+        if not self.abilities.untags:
+            raise Unsupported(
+                f"{self._spec.name} isn't known to keep an image when one of its tags is deleted;"
+                " if it does, say `deletes_tags: true`"
+            )
+        for tag in tags:
+            found = self._points_to(repository, tag)
+            if found is None:
+                continue
+            if found != image.digest:
+                detail = f"{tag} points to {found} by now"
+                return Result(digest=image.digest, outcome=OutcomeKind.FAILED, detail=detail)
+            try:
+                self._api.delete_tag(repository, tag)
+            except Refused as exc:
+                return Result(digest=image.digest, outcome=OutcomeKind.REFUSED, detail=exc.message)
+            if not self._api.exists(repository, image.digest):
+                detail = (
+                    f"DELETING THE TAG {tag} DELETED THE IMAGE: this registry doesn't keep the manifest;"
+                    " set `deletes_tags: false`, and push the image again if it is needed"
+                )
+                return Result(digest=image.digest, outcome=OutcomeKind.FAILED, detail=detail)
+        return Result(digest=image.digest, outcome=OutcomeKind.UNTAGGED)
+
+
+def _configured(keys: OciKeys) -> Credentials | None:
+    secret = keys.password or keys.token
+    if keys.username and secret:
+        return Credentials(username=keys.username, password=secret)
+    return Credentials(registry_token=keys.token) if keys.token else None
+
+
+def _host(endpoint: str) -> str:
+    """Tell the ``host[:port]`` under which docker keeps the credentials: the port as it is written."""
+    return endpoint.partition("://")[2].partition("/")[0].rpartition("@")[2].lower()
+
+
+def _hosts(endpoint: str, aliases: Sequence[str]) -> tuple[str, ...]:
+    host = _host(endpoint)
+    origin = origin_of(endpoint)
+    names = [f"https://{host}"]
+    if origin.port == DEFAULT_PORTS[origin.scheme]:
+        names += [f"https://{origin.host}", f"https://{origin.host}:{origin.port}"]
+    return tuple(dict.fromkeys(map(normal_host, (*names, *aliases))))
