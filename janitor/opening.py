@@ -70,8 +70,8 @@ def open_registries(
                 continue
             if request.deleting and not registry.abilities.deletes:
                 raise UsageError(
-                    f"{spec.where}: registry {spec.name} ({spec.provider}) is only read, nothing can be deleted "
-                    "in it: leave out --delete, or choose other registries with --registry"
+                    f"{spec.where}: registry {spec.name} ({spec.provider}) is only read, nothing can be "
+                    "deleted in it: leave out --delete, or choose other registries with --registry"
                 )
             covering = _covering(policies, spec)
             only = RepositoryFilter(

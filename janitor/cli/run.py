@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import click
 
@@ -54,13 +54,6 @@ from janitor.cli.options import FILES, LIMITS, NARROW, option
     type=options.PERCENT,
     help="Stop a repository or registry of which more would go; replaces the files' value.",
 )
-@option(
-    "--deadline",
-    section=LIMITS,
-    metavar="DURATION",
-    type=options.DURATION,
-    help="End after this long, such as 2h; the next run goes on from there.",
-)
 @options.concurrency
 @option("--plan", section=FILES, metavar="FILE", type=options.TEXT, help="Write the plan, as JSON lines.")
 @option(
@@ -88,7 +81,6 @@ def command(
     shard: tuple[int, int] | None,
     max_deletions: int | None,
     max_percent: int | None,
-    deadline: timedelta | None,
     concurrency: int,
     plan: str | None,
     reports: tuple[str, ...],
@@ -124,7 +116,6 @@ def command(
         concurrency=concurrency,
         max_deletions=max_deletions,
         max_percent=max_percent,
-        deadline=deadline,
         verbose=verbose,
     )
     return carry_out(settings, Output(log_format=log_format, quiet=quiet, verbose=verbose))

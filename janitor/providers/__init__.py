@@ -42,5 +42,10 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
 
 
 PROVIDERS: Mapping[str, Provider] = {
-    row.name: row for row in (Provider(name="oci", place="janitor.providers.oci:Oci"),)
+    row.name: row
+    for row in (
+        Provider(name="oci", place="janitor.providers.oci:Oci"),
+        Provider(name="oci-layout", place="janitor.providers.oci_layout:OciLayout"),
+        Provider(name="inventory", place="janitor.providers.inventory:Inventory"),
+    )
 }
