@@ -13,15 +13,12 @@ Everything else on a page is written by hand. Run as ``make docs``; a test says 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
-
-import msgspec
-from msgspec import NODEFAULT, Meta
 
 from janitor.inuse import SOURCES
-from janitor.policyfile.keys import TABLES, Key, Kind
+from janitor.policyfile.keys import TABLES, Key, Kind, Table
+from janitor.policyfile.registries import struct_keys
 from janitor.providers import PROVIDERS
 
 DOCS = Path(__file__).parent
@@ -31,7 +28,7 @@ _BLOCK = re.compile(r"(<!-- (keys|provider|source): (\S+) -->\n).*?(<!-- end -->
 
 def in_step(text: str) -> str:
     """Return the page with every table written anew."""
-    return _BLOCK.sub(lambda block: block[1] + "".join(_table(block[2], block[3])) + block[4], text)
+    return _BLOCK.sub(lambda block: block[1] + "".join(_rows(_table(block[2], block[3]))) + block[4], text)
 
 
 def pages() -> list[Path]:
@@ -39,67 +36,27 @@ def pages() -> list[Path]:
     return sorted(DOCS.rglob("*.md"))
 
 
-def _table(what: str, name: str) -> Iterator[str]:
-    if what == "keys":
-        rows = [
-            (key.name, _takes(key), _told(key.doc, required=key.required)) for key in TABLES[name].values()
-        ]
-    elif what == "provider":
-        rows = list(_fields(PROVIDERS[name].keys))
-    else:
-        rows = list(_fields(SOURCES[name].keys))
-    yield "| key | takes | meaning |\n| --- | --- | --- |\n"
-    for row in rows:
-        yield f"| `{row[0]}` | {_cell(row[1])} | {_cell(row[2])} |\n"
+def _table(what: str, name: str) -> Table:
+    if what == "provider":
+        return struct_keys(PROVIDERS[name].keys)
+    if what == "source":
+        return struct_keys(SOURCES[name].keys)
+    return TABLES[name]
+
+
+def _rows(table: Table) -> Iterator[str]:
+    yield "\n| key | takes | meaning |\n| --- | --- | --- |\n"
+    for key in table.values():
+        told = f"{key.doc}; required" if key.required else key.doc
+        yield f"| `{key.name}` | {_cell(_takes(key))} | {_cell(told)} |\n"
+    yield "\n"
 
 
 def _takes(key: Key) -> str:
-    if key.choices:
-        listed = ", ".join(f"`{choice}`" for choice in key.choices)
-        return f"one of {listed}" if key.kind is Kind.CHOICE else f"any of {listed}"
-    return str(key.kind)
-
-
-def _told(doc: str, *, required: bool) -> str:
-    return f"{doc}; required" if required else doc
-
-
-_TYPES: Mapping[Any, str] = {str: "text", bool: "true or false", Path: "path", int: "number", float: "number"}
-
-
-def _fields(keys: type[msgspec.Struct]) -> Iterator[tuple[str, str, str]]:
-    required = {field.name for field in msgspec.structs.fields(keys) if _is_required(field)}
-    for name, hint in get_type_hints(keys, include_extras=True).items():
-        metas = [meta for meta in _metas(hint) if isinstance(meta, Meta)]
-        doc = next((meta.description for meta in metas if meta.description), "")
-        is_path = any((meta.extra or {}).get("path") for meta in metas)
-        yield name, _typed(hint, is_path=is_path), _told(doc, required=name in required)
-
-
-def _is_required(field: msgspec.structs.FieldInfo) -> bool:
-    return field.default is NODEFAULT and field.default_factory is NODEFAULT
-
-
-def _metas(hint: Any) -> Iterable[Any]:
-    """Everything that is said of a type, of the parts of a union too."""
-    if get_origin(hint) is Annotated:
-        yield from get_args(hint)[1:]
-        yield from _metas(get_args(hint)[0])
-    else:
-        for part in get_args(hint):
-            yield from _metas(part)
-
-
-def _typed(hint: Any, *, is_path: bool) -> str:
-    if get_origin(hint) is Annotated:
-        return _typed(get_args(hint)[0], is_path=is_path)
-    if get_origin(hint) is tuple:
-        return f"list of {_typed(get_args(hint)[0], is_path=is_path)}s"
-    if hint is str and is_path:
-        return "path"
-    if hint in _TYPES:
-        return _TYPES[hint]
-    return " or ".join(_typed(part, is_path=is_path) for part in get_args(hint) if part is not type(None))
+    if not key.choices:
+        return str(key.kind)
+    listed = ", ".join(f"`{choice}`" for choice in key.choices)
+    return f"one of {listed}" if key.kind is Kind.CHOICE else f"any of {listed}"
 
 
 def _cell(text: str) -> str:

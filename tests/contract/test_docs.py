@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+import textwrap
 from pathlib import Path
 
 import click
@@ -12,7 +13,10 @@ import pytest
 
 from docs.generate import in_step, pages
 from janitor.cli import janitor
+from janitor.errors import PolicyError
 from janitor.inuse import SOURCES
+from janitor.opening import kinds
+from janitor.policyfile import load
 from janitor.policyfile.keys import TABLES
 from janitor.providers import PROVIDERS
 from janitor.reports import FORMATS
@@ -103,3 +107,23 @@ def test_the_readme_names_what_is_there_and_nothing_else() -> None:
     assert set(re.findall(r"`([\w-]+)`", rows["what is in use"])) == set(SOURCES)
     assert set(re.findall(r"`([\w-]+)`", rows["commands"])) == commands
     assert set(re.findall(r"`([.\w]+)`", rows["reports"])) == set(FORMATS)
+
+
+@pytest.mark.parametrize(("page", "text"), _blocks("yaml"))
+def test_every_policy_that_a_page_shows_is_right(page: str, text: str, tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text(_whole(text))
+    try:
+        load([path], {}, kinds(), unset="keep")
+    except PolicyError as error:
+        pytest.fail(f"{page}: {error}")
+
+
+def _whole(text: str) -> str:
+    """A policy file around what a page shows of one: a rule, or some keys."""
+    if text.startswith("- "):
+        rule = textwrap.indent(text, "    ")
+        text = f"policies:\n- name: shown\n  registries: '*'\n  repositories: '**'\n  rules:\n{rule}"
+    if "registries:\n" not in text:
+        text = f"registries: {{shown: {{provider: oci, endpoint: 'https://registry.example.com'}}}}\n{text}"
+    return text if text.startswith("version:") else f"version: 1\n{text}"
