@@ -220,7 +220,7 @@ def _check_names(reader: Reader, policies: Sequence[Placed[str]]) -> None:
         if earlier is not placed.node:
             reader.problems.add(
                 placed.node,
-                f'two policies are called "{shown(placed.value)}": at {_at(earlier)} and at {_at(placed.node)}',
+                f'two policies are called "{shown(placed.value)}", at {_at(earlier)} and {_at(placed.node)}',
                 "give each a name of its own",
             )
 

@@ -15,7 +15,8 @@ from janitor.errors import Problem
 
 # Who has a thousand mistakes has one; the rest would only be scrolled past.
 _MAX_PROBLEMS = 1000
-# Of a long line, what is shown on either side of the place that is meant.
+# A line of so many characters is shown whole; of a longer one, what is on either side of the place.
+_EXCERPT = 110
 _EXCERPT_BEFORE = 60
 _EXCERPT_AFTER = 40
 
@@ -95,6 +96,10 @@ class Problems:
 
     def at(self, source: Source, line: int, column: int, message: str, hint: str = "") -> None:
         """Remember what is wrong at a place."""
+        if len(self._found) >= _MAX_PROBLEMS:
+            self._said += 1
+            self._more += 1
+            return
         excerpt, caret = _excerpt(source.line(line), column)
         self.put(
             Problem(
@@ -111,10 +116,10 @@ class Problems:
     def put(self, problem: Problem) -> None:
         """Remember a problem, of a file as a whole for instance."""
         self._said += 1
-        if problem not in self._found and len(self._found) >= _MAX_PROBLEMS:
-            self._more += 1
-        else:
+        if len(self._found) < _MAX_PROBLEMS:
             self._found[problem] = None
+        elif problem not in self._found:
+            self._more += 1
 
     def sorted(self) -> tuple[Problem, ...]:
         """Return all of them by file, line and column."""
@@ -158,8 +163,9 @@ def character_name(char: str) -> str:
 
 def _excerpt(line: str, column: int) -> tuple[str, int]:
     """What is shown of a line, and the terminal's column in it that lies under ``column``."""
-    start = max(0, column - 1 - _EXCERPT_BEFORE)
-    end = column - 1 + _EXCERPT_AFTER
+    start, end = 0, _EXCERPT
+    if len(line) > _EXCERPT:
+        start, end = max(0, column - 1 - _EXCERPT_BEFORE), column - 1 + _EXCERPT_AFTER
     # What is hidden may begin before what is shown; a secret longer than this margin begins no excerpt.
     margin = max(0, start - 4 * _EXCERPT_BEFORE)
     hidden = _SECRET.sub(lambda found: found[1] + "*" * len(found[2]), line[margin : end + _EXCERPT_AFTER])

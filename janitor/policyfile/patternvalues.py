@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from janitor.core.pattern import Pattern, PatternError, PatternKind, PatternList, parse_pattern
@@ -16,6 +17,8 @@ from janitor.policyfile.keys import Key, Kind
 from janitor.policyfile.nodes import MapNode, Node, Scalar, shown
 from janitor.policyfile.reader import Reader, items_of, quoted, what
 
+# Policies repeat their patterns, and to compile one costs more than all the rest of its line.
+_parsed = lru_cache(maxsize=4096)(parse_pattern)
 _GLOB = re.compile(r"[*?\[\]{}!]")
 
 
@@ -93,7 +96,7 @@ def _read_references(reader: Reader, node: Node, key: Key) -> tuple[tuple[Refere
         try:
             return Reference.parse(text), item
         except ImageReferenceError as error:
-            reader.wrong(item, key, shown(str(error), 200))
+            reader.wrong(item, key, reader.told(error, text, item))
             return None
 
     return reader.each(node, key, one)
@@ -107,9 +110,14 @@ def _read_labels(reader: Reader, node: Node, key: Key) -> tuple[tuple[str, Patte
     if not node.entries:
         reader.wrong(node, key, "no label stands here", 'labels: {org.example.keep: "*"}')
         return None
-    read = [(label.text, _pattern(reader, value, key, PatternKind.NAME)) for label, value in node.entries]
-    patterns = tuple((label, pattern) for label, pattern in read if pattern is not None)
-    return patterns if len(patterns) == len(read) else None
+    read: list[tuple[str, Pattern]] = []
+    for label, value in node.entries:
+        pattern = _pattern(reader, value, key, PatternKind.NAME)
+        if pattern is not None and pattern.negated:
+            reader.wrong(value, key, "no ! can stand here", "say on the other side what is not meant")
+        elif pattern is not None:
+            read.append((label.text, pattern))
+    return tuple(read) if len(read) == len(node.entries) else None
 
 
 def _pattern(reader: Reader, node: Node, key: Key, kind: PatternKind) -> Pattern | None:
@@ -117,9 +125,9 @@ def _pattern(reader: Reader, node: Node, key: Key, kind: PatternKind) -> Pattern
     if text is None:
         return None
     try:
-        return parse_pattern(text, kind)
+        return _parsed(text, kind)
     except PatternError as error:
-        reader.wrong(node, key, shown(str(error), 200))
+        reader.wrong(node, key, reader.told(error, text, node))
         return None
 
 

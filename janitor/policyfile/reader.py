@@ -27,6 +27,8 @@ _VARIABLE = re.compile(r"\$\{([^}]*)\}?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # YAML 1.2's words for nothing, and what else a plain scalar may be but a text.
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
+# Longer than any sentence of the core on a text of bounded length.
+_MAX_MESSAGE = 300
 # Suggesting costs a comparison with every known word; after so many problems nobody reads them.
 _MAX_SUGGESTIONS = 100
 
@@ -152,6 +154,15 @@ class Reader:
     def wrong(self, node: Node, key: Key, message: str, hint: str = "") -> None:
         """Say what is wrong with a key's value."""
         self.problems.add(node, f"{key.name}: {message}", hint)
+
+    def told(self, error: ValueError, text: str, node: Node) -> str:
+        """Return an error's sentence on a value's text, without what the environment put into the value."""
+        message = shown(str(error), _MAX_MESSAGE)
+        if not isinstance(node, Scalar) or text == node.text:
+            return message
+        if text in message:
+            return message.replace(text, node.text)
+        return f"what the environment puts into {quoted(node)} is wrong here"
 
     def _expand(self, node: Scalar, key: Key) -> str | None:
         text: str | None = node.text

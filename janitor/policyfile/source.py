@@ -12,6 +12,7 @@ a bound is the last.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import yaml
@@ -53,8 +54,9 @@ def read(file: str, data: bytes, problems: Problems) -> Node | None:
         return None
     builder = _Builder(source, problems)
     try:
+        take = builder.takers()
         for event in yaml.parse(text, Loader=yaml.CLoader):
-            builder.take(event)
+            take[type(event)](event)
     except _Enough:
         return None
     except yaml.MarkedYAMLError as error:
@@ -79,8 +81,8 @@ class _Frame:
 
     __slots__ = ("anchor", "column", "height", "is_mapping", "items", "key", "keys", "line", "weight")
 
-    def __init__(self, event: Any, *, is_mapping: bool) -> None:
-        self.is_mapping = is_mapping
+    def __init__(self, event: Any) -> None:
+        self.is_mapping = isinstance(event, yaml.MappingStartEvent)
         self.line = event.start_mark.line + 1
         self.column = event.start_mark.column + 1
         self.anchor = event.anchor
@@ -103,19 +105,23 @@ class _Builder:
         self._documents = 0
         self._nodes = 0
 
-    def take(self, event: Any) -> None:
-        if isinstance(event, yaml.ScalarEvent):
-            self._scalar(event)
-        elif isinstance(event, yaml.MappingStartEvent):
-            self._start(event, is_mapping=True)
-        elif isinstance(event, yaml.SequenceStartEvent):
-            self._start(event, is_mapping=False)
-        elif isinstance(event, yaml.CollectionEndEvent):
-            self._end()
-        elif isinstance(event, yaml.AliasEvent):
-            self._alias(event)
-        elif isinstance(event, yaml.DocumentStartEvent):
-            self._document(event)
+    def takers(self) -> Mapping[type, Callable[[Any], None]]:
+        """Return what takes an event, by the event's type."""
+        return {
+            yaml.ScalarEvent: self._scalar,
+            yaml.MappingStartEvent: self._start,
+            yaml.MappingEndEvent: self._end,
+            yaml.SequenceStartEvent: self._start,
+            yaml.SequenceEndEvent: self._end,
+            yaml.AliasEvent: self._alias,
+            yaml.DocumentStartEvent: self._document,
+            yaml.DocumentEndEvent: self._pass,
+            yaml.StreamStartEvent: self._pass,
+            yaml.StreamEndEvent: self._pass,
+        }
+
+    def _pass(self, event: Any) -> None:
+        """Nothing stands here."""
 
     def _document(self, event: Any) -> None:
         if event.version or event.tags:
@@ -129,22 +135,23 @@ class _Builder:
         line, column = mark.line + 1, mark.column + 1
         if event.tag is not None:
             self._refuse_tag(event)
-            if not event.value:
-                # What was read as a tag was meant as a text that begins with "!": go on with that.
-                node = Scalar(self._source, line, column, self._word(line, column), plain=False)
-                self._put(node, 1, 1, event.anchor)
-                return
         node = Scalar(self._source, line, column, event.value, event.implicit[0])
+        if event.tag is not None and not event.value:
+            # What was read as a tag was meant as a text that begins with "!": go on with that.
+            node = Scalar(self._source, line, column, self._word(line, column), plain=False)
+        self._count(1, line, column)
         self._put(node, 1, 1, event.anchor)
 
-    def _start(self, event: Any, *, is_mapping: bool) -> None:
+    def _start(self, event: Any) -> None:
         if event.tag is not None:
             self._refuse_tag(event)
         if len(self._open) >= _MAX_DEPTH:
             self._stop(event, f"this nests more than {_MAX_DEPTH} levels deep", "a policy file nests 8 deep")
-        self._open.append(_Frame(event, is_mapping=is_mapping))
+        frame = _Frame(event)
+        self._count(1, frame.line, frame.column)
+        self._open.append(frame)
 
-    def _end(self) -> None:
+    def _end(self, _: Any) -> None:
         frame = self._open.pop()
         build = MapNode if frame.is_mapping else ListNode
         node = build(
@@ -166,30 +173,31 @@ class _Builder:
                 f"nothing is called &{shown(name)}: a text that begins with * must stand in quotes",
                 f'write "{shown(word)}"',
             )
-            node = Scalar(self._source, mark.line + 1, mark.column + 1, word, plain=False)
-            self._put(node, 1, 1, None)
+            self._put(Scalar(self._source, mark.line + 1, mark.column + 1, word, plain=False), 1, 1, None)
             return
         weight, height = (node.weight, node.height) if isinstance(node, ListNode | MapNode) else (1, 1)
         if len(self._open) + height > _MAX_DEPTH:
             self._stop(
                 event, f"with what *{shown(name)} names, this nests more than {_MAX_DEPTH} levels deep"
             )
-        self._put(node, weight, height, None, event)
+        self._count(weight, event.start_mark.line + 1, event.start_mark.column + 1)
+        self._put(node, weight, height, None)
 
-    def _put(self, node: Node, weight: int, height: int, anchor: str | None, event: Any = None) -> None:
+    def _count(self, weight: int, line: int, column: int) -> None:
+        self._nodes += weight
+        if self._nodes <= _MAX_NODES:
+            return
+        self._problems.at(
+            self._source,
+            line,
+            column,
+            f"the file says more than {_MAX_NODES:,} things, aliases counted each time",
+            "split it, or use fewer aliases",
+        )
+        raise _Enough
+
+    def _put(self, node: Node, weight: int, height: int, anchor: str | None) -> None:
         """Place a finished node where it belongs: in what is open, or as the root."""
-        self._nodes += weight if event is not None else 1
-        if self._nodes > _MAX_NODES:
-            place = event.start_mark if event is not None else None
-            line, column = (place.line + 1, place.column + 1) if place else (node.line, node.column)
-            self._problems.at(
-                self._source,
-                line,
-                column,
-                f"the file says more than {_MAX_NODES:,} things, aliases counted each time",
-                "split it, or write out less by aliases",
-            )
-            raise _Enough
         if anchor is not None:
             self._anchors[anchor] = node
         if not self._open:
@@ -197,7 +205,8 @@ class _Builder:
             return
         frame = self._open[-1]
         frame.weight += weight
-        frame.height = max(frame.height, height)
+        if height > frame.height:  # noqa: PLR1730 - max() would cost a call a node
+            frame.height = height
         if not frame.is_mapping:
             frame.items.append(node)
         elif frame.key is None:
@@ -216,8 +225,9 @@ class _Builder:
         if not key.text:
             self._problems.add(key, "a key is missing before the colon")
             return
-        first = frame.keys.setdefault(key.text, key)
-        if first is not key:
+        first = frame.keys.get(key.text)
+        frame.keys[key.text] = key
+        if first is not None:
             self._problems.add(
                 key,
                 f'the key "{shown(key.text)}" stands here twice: in line {first.line} and in line {key.line}',
@@ -291,6 +301,9 @@ def _translate(source: Source, error: Any, problems: Problems) -> None:
     if "cannot start any token" in problem and source.line(line)[column - 1 : column] == "\t":
         problems.at(source, line, column, "a tab can't indent", "use spaces")
         return
+    if "expected ',' or" in problem and "${" in source.line(line)[:column]:
+        problems.at(source, line, column, _UNCLOSED, 'inside of { } and [ ] write "${NAME}", in quotes')
+        return
     for needle, message, hint in _TRANSLATIONS:
         if needle in context or needle in problem:
             problems.at(source, line, column, message, hint.format(word=word))
@@ -298,10 +311,12 @@ def _translate(source: Source, error: Any, problems: Problems) -> None:
     problems.at(source, line, column, f"no YAML: {shown(problem)}")
 
 
+_UNCLOSED = "this list or mapping is not closed, or a comma is missing"
 _TRANSLATIONS = (
     ("a tag", 'a text that begins with "!" must stand in quotes', 'write "{word}"'),
     ("an alias", "a text that begins with * must stand in quotes", 'write "{word}"'),
     ("an anchor", "a text that begins with & must stand in quotes", 'write "{word}"'),
+    ("a tab character", "a tab can't indent", "use spaces"),
     ("cannot start any token", "a text can't begin with this character", "put it in quotes"),
     (
         "unknown escape character",
@@ -317,7 +332,7 @@ _TRANSLATIONS = (
     ("could not find expected ':'", "a colon is missing before this place", ""),
     (
         "expected ',' or",
-        "this list or mapping is not closed, or a comma is missing",
+        _UNCLOSED,
         "a text with [ ] {{ }} , or : must stand in quotes",
     ),
     ("expected node content", "a value is missing here", ""),

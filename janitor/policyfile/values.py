@@ -284,7 +284,8 @@ def _whole(reader: Reader, node: Node, key: Key, wanted: str) -> int | None:
         reader.wrong(node, key, "this is more than anything that can be counted")
         return None
     plainer = text.replace("_", "").replace(",", "").lstrip("+0") or "0"
-    hint = f"write {plainer}" if _WHOLE.fullmatch(plainer) and len(plainer) <= _MAX_DIGITS else ""
+    readable = _WHOLE.fullmatch(plainer) and plainer != "0" and len(plainer) <= _MAX_DIGITS
+    hint = f"write {plainer}" if readable else ""
     reader.wrong(node, key, f"{wanted} is wanted, not {quoted(node)}", hint)
     return None
 
@@ -297,7 +298,7 @@ def _measure(reader: Reader, node: Node, key: Key, parse: Callable[[str], _Value
     try:
         return parse(found[0])
     except ValueError as error:
-        reader.wrong(node, key, shown(str(error), 200))
+        reader.wrong(node, key, reader.told(error, found[0], node))
         return None
 
 
