@@ -4,7 +4,8 @@ Rules: every manifest is verified against its digest before it is believed; a ma
 lists must be there, a child that an index names may be missing. ``index.json`` is replaced only if it is
 still, byte for byte, what was read, and what this program doesn't know in it stays as it was written. A blob
 is removed only if it is called by a digest, is a plain file, and all manifests that are left say what they
-hold. No symbolic link is followed below the layout's folder.
+hold. No symbolic link is followed below the layout's folder. A name that stands on two digests, or can't be
+told to be a tag, locks what it stands on, and so does the second index that ``docker save`` writes.
 
 Source: OCI image-spec, image-layout.md. There is no locking standard: a writer that puts a blob between
 our look and its ``index.json`` is why blobs that nobody released must be a day old to be swept.
@@ -30,6 +31,12 @@ from janitor.files.atomic import replacing
 
 MARKER = "oci-layout"
 INDEX = "index.json"
+DOCKER_INDEX = "manifest.json"
+
+_REF_NAME = "org.opencontainers.image.ref.name"
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+# containerd and docker write the whole reference: docker.io/library/app:1.0
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]*")
 
 _MAX_INDEX = 512 * 2**20  # some 300 bytes a descriptor: over a million of them
 _MAX_BLOB = 16 * 2**20  # registries take manifests of 4 MiB; configurations are smaller
@@ -68,18 +75,26 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One descriptor of ``index.json``; ``raw`` is as it was written."""
+    """One descriptor of ``index.json``; ``raw`` is as it was written, ``name`` its ref.name."""
 
     raw: msgspec.Raw
     media_type: str
     digest: str
     size: int
-    annotations: Mapping[str, str]
+    name: str | None
 
     @property
     def is_manifest(self) -> bool:
         """Whether it names a manifest, and not some other blob."""
         return plain(self.media_type) in MANIFEST_TYPES
+
+    @property
+    def tag(self) -> str | None:
+        """The tag that its name says; ``None`` where it has none, or one that says something else."""
+        if self.name is None or _TAG.fullmatch(self.name):
+            return self.name
+        rest, _, tag = self.name.rpartition(":")
+        return tag if _NAME.fullmatch(rest) and _TAG.fullmatch(tag) else None
 
 
 class Index(msgspec.Struct, frozen=True, kw_only=True):
@@ -274,6 +289,34 @@ class Layout:
         return self.folder / "blobs" / algorithm / encoded
 
 
+class Names:
+    """Which tags stand on which digest; and what is locked, with the reason."""
+
+    def __init__(self, layout: Layout, index: Index) -> None:
+        self.locked: dict[str, str] = {}
+        self._tags: dict[str, set[str]] = {}
+        owners: dict[str, set[str]] = {}
+        for entry in index.entries:
+            if entry.name is None:
+                continue
+            tag = entry.tag
+            if tag is None:
+                self.locked[entry.digest] = f"is called {entry.name!r}, which is no tag"
+                continue
+            self._tags.setdefault(entry.digest, set()).add(tag)
+            owners.setdefault(tag, set()).add(entry.digest)
+        for tag, digests in owners.items():
+            if len(digests) > 1:
+                self.locked.update(dict.fromkeys(digests, f"shares its tag {tag} with another image"))
+        if os.path.lexists(layout.folder / DOCKER_INDEX):
+            reason = "is in a layout of `docker save`, whose manifest.json names it, too"
+            self.locked.update(dict.fromkeys((entry.digest for entry in index.entries), reason))
+
+    def of(self, digest: str) -> frozenset[str]:
+        """The tags on a digest."""
+        return frozenset(self._tags.get(digest, ()))
+
+
 class _Marker(msgspec.Struct, frozen=True, kw_only=True, rename={"version": "imageLayoutVersion"}):
     version: str
 
@@ -295,7 +338,7 @@ def _entry(raw: msgspec.Raw) -> Entry:
         media_type=entry.media_type,
         digest=entry.digest,
         size=entry.size,
-        annotations=entry.annotations or {},
+        name=(entry.annotations or {}).get(_REF_NAME),
     )
 
 

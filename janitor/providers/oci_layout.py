@@ -20,7 +20,6 @@ layouts, so that a folder which a running server keeps must not be given here.
 from __future__ import annotations
 
 import os
-import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -35,7 +34,7 @@ from janitor.core.policy import RegistrySpec
 from janitor.core.report import OutcomeKind
 from janitor.core.units import parse_time
 from janitor.errors import FileError, Malformed, RegistryError, Unreachable
-from janitor.files.layout import MARKER, Changed, Index, Layout, Named
+from janitor.files.layout import MARKER, Changed, Index, Layout, Named, Names
 from janitor.providers.interface import (
     Context,
     Field,
@@ -46,13 +45,6 @@ from janitor.providers.interface import (
     Result,
     Unit,
 )
-
-_REF_NAME = "org.opencontainers.image.ref.name"
-_CONTAINERD_NAME = "io.containerd.image.name"
-
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
-# containerd and docker write the whole reference: docker.io/library/app:1.0
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]*")
 
 _IMAGE_CONFIGS = frozenset(
     {"application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"}
@@ -144,7 +136,7 @@ class OciLayout(Registry):
             return _failed(image.digest, "is gone")
         for _ in range(_ATTEMPTS):
             index = layout.index()
-            names = _Names(layout, index)
+            names = Names(layout, index)
             if image.digest in names.locked:
                 return _refused(image.digest, names.locked[image.digest])
             now = names.of(image.digest)
@@ -175,35 +167,6 @@ class OciLayout(Registry):
         if not (folder / MARKER).is_file():
             raise Malformed(f"{folder} is no image layout: it has no {MARKER} file")
         return folder
-
-
-class _Names:
-    """Which tags stand on which digest; and what is locked, with the reason."""
-
-    def __init__(self, layout: Layout, index: Index) -> None:
-        self.locked: dict[str, str] = {}
-        self._tags: dict[str, set[str]] = {}
-        owners: dict[str, set[str]] = {}
-        for entry in index.entries:
-            name = entry.annotations.get(_REF_NAME)
-            if name is None:
-                continue
-            tag = _tag(name)
-            if tag is None:
-                self.locked[entry.digest] = f"is called {name!r}, which is no tag"
-                continue
-            self._tags.setdefault(entry.digest, set()).add(tag)
-            owners.setdefault(tag, set()).add(entry.digest)
-        for tag, digests in owners.items():
-            if len(digests) > 1:
-                self.locked.update(dict.fromkeys(digests, f"shares its tag {tag} with another image"))
-        if os.path.lexists(layout.folder / "manifest.json"):
-            reason = "is in a layout of `docker save`, whose manifest.json names it, too"
-            self.locked.update(dict.fromkeys((entry.digest for entry in index.entries), reason))
-
-    def of(self, digest: str) -> frozenset[str]:
-        """The tags on a digest."""
-        return frozenset(self._tags.get(digest, ()))
 
 
 class _Removal:
@@ -246,7 +209,7 @@ class _Removal:
         return (*self._results.values(), *(_deleted(digest, detail) for digest in sorted(self._going)))
 
     def _chosen(self, images: Sequence[Image]) -> set[str]:
-        names = _Names(self._layout, self._index)
+        names = Names(self._layout, self._index)
         there = self._reached(self._index.roots())
         going = set()
         for image in images:
@@ -282,7 +245,7 @@ def _tags_of(layout: Layout | None, digests: Sequence[str]) -> Mapping[str, froz
     if layout is None:
         return dict.fromkeys(digests, None)
     index = layout.index()
-    names = _Names(layout, index)
+    names = Names(layout, index)
     there = {named.digest for named in layout.walk(index.roots())}
     return {
         digest: names.of(digest) if digest in there and layout.holds(digest) else None for digest in digests
@@ -300,15 +263,16 @@ class _Configuration(msgspec.Struct, frozen=True, kw_only=True):
 
 def _images(layout: Layout) -> Iterator[Image]:
     index = layout.index()
-    names = _Names(layout, index)
+    names = Names(layout, index)
     for named, manifest, body in layout.manifests(index.roots()):
         yield _image(layout, named.digest, manifest, body, names)
 
 
-def _image(layout: Layout, digest: str, manifest: Manifest, body: bytes, names: _Names) -> Image:
+def _image(layout: Layout, digest: str, manifest: Manifest, body: bytes, names: Names) -> Image:
     tags = tuple(sorted(names.of(digest)))
     configuration = _configuration(layout, manifest)
-    size = None if manifest.is_index or manifest.size_bytes is None else manifest.size_bytes + len(body)
+    # What children have is theirs; a build cache's index has none, and is all that there is of it.
+    whole = manifest.size_bytes is not None and not manifest.children
     # Of two times the later one: it deletes less.
     created = [each for each in (manifest.created, _time(configuration)) if each is not None]
     return Image(
@@ -318,7 +282,7 @@ def _image(layout: Layout, digest: str, manifest: Manifest, body: bytes, names: 
         artifact_type=manifest.artifact_type,
         type=image_type(manifest, tags),
         created_at=max(created, default=None),
-        size_bytes=size,
+        size_bytes=(manifest.size_bytes or 0) + len(body) if whole else None,
         children=tuple(dict.fromkeys(child.digest for child in manifest.children)),
         subject=manifest.subject,
         locked=digest in names.locked,
@@ -353,21 +317,9 @@ def _time(configuration: _Configuration | None) -> datetime | None:
         return None
 
 
-def _tag(name: str) -> str | None:
-    """The tag that a ref.name says; ``None`` where it says something else."""
-    if _TAG.fullmatch(name):
-        return name
-    rest, _, tag = name.rpartition(":")
-    return tag if _NAME.fullmatch(rest) and _TAG.fullmatch(tag) else None
-
-
 def _without_tags(index: Index, digest: str, tags: frozenset[str]) -> Iterator[msgspec.Raw]:
     """The descriptors without those of a digest that only say these tags."""
-    return (
-        entry.raw
-        for entry in index.entries
-        if entry.digest != digest or _tag(entry.annotations.get(_REF_NAME, "")) not in tags
-    )
+    return (entry.raw for entry in index.entries if entry.digest != digest or entry.tag not in tags)
 
 
 def _descriptor(named: Named) -> bytes:
