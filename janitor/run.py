@@ -146,7 +146,12 @@ def run(
             done = apply(plan, registries, grounds.fresh, stop=stop, clock=clock, progress=progress)
         errors.extend(plan.notes.errors)
         counts = Counts([repository.plan for repository in plan.repositories])
-        counts.add(_planned(plan) if done is None else done)
+        if done is None:
+            for repository in plan.repositories:
+                lines = repository.lines
+                counts.plan(repository.plan, sum(lines.counts), lines.freed_bytes)
+        else:
+            counts.add(done)
         repositories = counts.repositories()
         limited = done is not None and done.limited
         report = Report(

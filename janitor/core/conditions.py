@@ -26,8 +26,7 @@ def holding(rule: Rule, chosen: Chosen, slots: Slots, facts: Facts, timezone: st
     for condition in rule.conditions:
         if CONDITION_KEYS[condition.key].counting:
             ranks = ranks or Ranks(rule, chosen, slots, facts, timezone)
-            ranked = ranks.judge(condition)
-            true = ranked.within | ranked.unknown if keep else ranked.beyond
+            true = ranks.holding(condition, rule.side)
             held = [s for s in held if s in true]
         else:
             test = _TESTS[condition.key](facts, condition)

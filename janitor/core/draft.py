@@ -121,7 +121,7 @@ def _unselected(decisions: Decisions) -> Counter[str]:
     found: dict[int, str] = {}
     for s in unspoken:
         i = slots.image[s]
-        if i in found or i in otherwise or decisions.facts.images[i].archived_at is not None:
+        if i in found or i in otherwise or i in decisions.facts.in_archive:
             continue
         if any(votes.kept[t] for t in slots.of(i)) or i in decisions.condemned or i in decisions.archived:
             continue

@@ -22,10 +22,21 @@ _SKEW = timedelta(hours=1)
 class Facts:
     """The images of one repository at one instant, and what is known of them, by position.
 
-    ``times`` are the images' times as the language means it; what costs more is worked out when a rule asks.
+    ``times`` are the images' times as the language means it, ``in_archive`` the images in the archive class;
+    what costs more is worked out when a rule asks.
     """
 
-    __slots__ = ("_created", "_latest_real", "_pulled", "_sizes", "images", "now", "shape", "times")
+    __slots__ = (
+        "_created",
+        "_latest_real",
+        "_pulled",
+        "_sizes",
+        "images",
+        "in_archive",
+        "now",
+        "shape",
+        "times",
+    )
 
     def __init__(self, images: Sequence[Image], now: datetime) -> None:
         self.images = images
@@ -36,6 +47,7 @@ class Facts:
         self._pulled: dict[int, float | None] = {}
         self._sizes: dict[int, int | None] = {}
         self.times = self._times()
+        self.in_archive = frozenset(i for i, image in enumerate(images) if image.archived_at is not None)
 
     def _usable(self, time: datetime | None) -> float | None:
         if time is None:

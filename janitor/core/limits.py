@@ -74,7 +74,10 @@ def oldest_first(decisions: Decisions) -> list[tuple[float, int]]:
             for root in roots:
                 frees.setdefault(root, []).append(i)
     # Ranks turn (time, version, tag, digest) into one number, worked out from the newest on.
-    ranked = newest_first(going, facts.time_or_last, lambda i: tie_break(facts, i))
+    times = {i: facts.time_or_last(i) for i in going}
+    ranked = newest_first(times, lambda i: tie_break(facts, i))
+    if not waits_for:
+        return [(times[i], i) for i in reversed(ranked)]
     rank = {i: -n for n, i in enumerate(ranked)}
     ready = [(rank[i], i) for i in going if i not in waits_for]
     heapq.heapify(ready)
@@ -82,7 +85,7 @@ def oldest_first(decisions: Decisions) -> list[tuple[float, int]]:
     latest = float("-inf")
     while ready:
         _, i = heapq.heappop(ready)
-        latest = max(latest, facts.time_or_last(i))
+        latest = max(latest, times[i])
         order.append((latest, i))
         for freed in frees.get(i, ()):
             waits_for[freed].discard(i)
@@ -90,7 +93,7 @@ def oldest_first(decisions: Decisions) -> list[tuple[float, int]]:
                 heapq.heappush(ready, (rank[freed], freed))
     # Images that hold one another wait in vain; no digest can be so, but a file may say it.
     knotted = sorted(going.difference(i for _, i in order), key=rank.__getitem__)
-    return order + [(max(latest, facts.time_or_last(i)), i) for i in knotted]
+    return order + [(max(latest, times[i]), i) for i in knotted]
 
 
 class Tally(msgspec.Struct, kw_only=True, gc=False):

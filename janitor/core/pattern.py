@@ -82,8 +82,10 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         if index is None:
             return None
         if self._shape.expression is None:
-            version = parse_version(text) if self.matches(text) else None
-            return _version_group(name, version) if version is not None else None
+            version = parse_version(text)
+            if version is None or not self._shape.takes(version):
+                return None
+            return _version_group(name, version)
         match = self._expression.fullmatch(_encoded(text))
         value: bytes | None = match.group(index) if match is not None else None
         return value.decode("utf-8", "replace") if value is not None else None
@@ -174,6 +176,12 @@ class _Shape(msgspec.Struct, frozen=True, kw_only=True):
     prereleases: bool = False
     expression: str | None = None
     groups: Mapping[str, int] = {}
+
+    def takes(self, version: Version) -> bool:
+        """Whether a pattern of versions matches this one."""
+        if self.versions is None:
+            return self.prereleases and bool(version.prerelease)
+        return self.versions.contains(version)
 
 
 class _Joined:

@@ -13,24 +13,14 @@ from datetime import datetime
 from typing import cast
 from zoneinfo import ZoneInfo
 
-import msgspec
-
 from janitor.core.facts import Facts
 from janitor.core.pattern import PatternList, group_of
-from janitor.core.policy import Condition, OrderBy, Period, Rule
+from janitor.core.policy import Condition, OrderBy, Period, Rule, Side
 from janitor.core.selection import Chosen, Slots
 from janitor.core.version import Version, parse_version
 
 _Group = dict[int, list[int]]
 _TieBreak = tuple[tuple[Version, ...], str, str]
-
-
-class Ranked(msgspec.Struct, frozen=True, kw_only=True):
-    """What one counting condition says of the chosen slots: surely true, surely false, or unknown."""
-
-    within: set[int]
-    beyond: set[int]
-    unknown: set[int]
 
 
 class Ranks:
@@ -43,64 +33,67 @@ class Ranks:
         self._slots = slots
         self._zone = ZoneInfo(timezone)
         self._unplaced: set[int] = set()
-        self._groups: list[tuple[list[int], _Group]] = []
-        for members in self._grouped(rule, chosen):
-            self._groups.append((self._newest_first(rule, members), members))
+        placed = self._placed(rule, chosen)
+        groups = self._grouped(rule, placed) if rule.group_by is not None else [self._by_image(placed)]
+        self._groups = [(self._newest_first(rule, members), members) for members in groups]
 
-    def _grouped(self, rule: Rule, chosen: Chosen) -> Iterable[_Group]:
-        """Slots by image in each group; slots that can have no place are set aside."""
-        image, shape, images = self._slots.image, self._facts.shape, self._facts.images
-        groups: dict[str, _Group] = {}
-        select = rule.select
-        patterns = select.tags if select.tags is not None else PatternList(patterns=select.tags_all)
-        for s in chosen.slots:
-            i = image[s]
-            if (
-                i in chosen.unsure
-                or images[i].archived_at is not None
-                or (i in shape.orphans and not select.orphaned)
-            ):
-                self._unplaced.add(s)
-                continue
-            group = _group(rule.group_by, patterns, self._slots.tag[s])
+    def _placed(self, rule: Rule, chosen: Chosen) -> list[int]:
+        """The chosen slots that can have a place; the others are set aside."""
+        outside = chosen.unsure | self._facts.in_archive
+        if not rule.select.orphaned:
+            outside |= self._facts.shape.orphans
+        if not outside:
+            return chosen.slots
+        image = self._slots.image
+        self._unplaced.update(s for s in chosen.slots if image[s] in outside)
+        return [s for s in chosen.slots if image[s] not in outside]
+
+    def _by_image(self, placed: Iterable[int]) -> _Group:
+        members: _Group = {}
+        image = self._slots.image
+        for s in placed:
+            members.setdefault(image[s], []).append(s)
+        return members
+
+    def _grouped(self, rule: Rule, placed: Iterable[int]) -> list[_Group]:
+        """Slots by image in each group; slots of an unknown group are set aside."""
+        patterns = rule.select.tags or PatternList(patterns=rule.select.tags_all)
+        groups: dict[str, list[int]] = {}
+        for s in placed:
+            tag = self._slots.tag[s]
+            group = None if tag is None else group_of(patterns, tag, rule.group_by or "")
             if group is None:
                 self._unplaced.add(s)
-                continue
-            groups.setdefault(group, {}).setdefault(i, []).append(s)
-        return groups.values()
+            else:
+                groups.setdefault(group, []).append(s)
+        return [self._by_image(slots) for slots in groups.values()]
 
     def _newest_first(self, rule: Rule, members: _Group) -> list[int]:
         """The images of a group, newest first; those of unknown value are set aside."""
         ties = _Ties(members, self._slots, self._facts)
         if rule.order_by is OrderBy.VERSION:
-            placed = [i for i in members if ties.version(i)]
-            ordered = sorted(placed, key=ties, reverse=True)
+            ordered = sorted((i for i in members if ties.version(i)), key=ties, reverse=True)
         else:
             value = self._facts.lookup(rule.order_by)
-            placed = [i for i in members if value(i) is not None]
-            ordered = newest_first(placed, value, ties)
-        if len(placed) != len(members):
-            self._unplaced.update(s for i in members.keys() - set(placed) for s in members[i])
+            known = {i: at for i in members if (at := value(i)) is not None}
+            ordered = newest_first(known, ties)
+        if len(ordered) != len(members):
+            self._unplaced.update(s for i in members.keys() - set(ordered) for s in members[i])
         return ordered
 
-    def judge(self, condition: Condition) -> Ranked:
-        """What one counting condition says of each chosen slot."""
-        within: set[int] = set()
-        beyond: set[int] = set()
-        unknown = set(self._unplaced)
+    def holding(self, condition: Condition, side: Side) -> set[int]:
+        """The slots for which one counting condition holds on this side."""
+        keeping = side is Side.KEEP
+        held = set(self._unplaced) if keeping else set()
         for ordered, members in self._groups:
-            true, unsure = _COUNTING[condition.key](self._facts, ordered, condition, self._zone)
-            for i in ordered:
-                into = unknown if i in unsure else within if i in true else beyond
-                into.update(members[i])
-        return Ranked(within=within, beyond=beyond, unknown=unknown)
-
-
-def _group(name: str | None, patterns: PatternList, tag: str | None) -> str | None:
-    """The group of a slot; the empty one where a rule makes no groups, ``None`` where it is unknown."""
-    if name is None:
-        return ""
-    return None if tag is None else group_of(patterns, tag, name)
+            within, unknown = _COUNTING[condition.key](self._facts, ordered, condition, self._zone)
+            if keeping:
+                images: Iterable[int] = within | unknown
+            else:
+                images = (i for i in ordered if i not in within and i not in unknown)
+            for i in images:
+                held.update(members[i])
+        return held
 
 
 _Answer = tuple[set[int], set[int]]
@@ -191,14 +184,12 @@ def tie_break(facts: Facts, i: int) -> _TieBreak:
     return _greatest_version(tags), max(tags, default=""), facts.images[i].digest
 
 
-def newest_first(
-    images: Iterable[int], value: Callable[[int], float | None], tie: Callable[[int], _TieBreak]
-) -> list[int]:
-    """Sort by value, newest first; the costly tie-break is asked only where values are equal."""
-    ordered = sorted(images, key=lambda i: value(i) or 0.0, reverse=True)
+def newest_first(values: Mapping[int, float], tie: Callable[[int], _TieBreak]) -> list[int]:
+    """Sort images by value, newest first; the costly tie-break is asked only where values are equal."""
+    ordered = sorted(values, key=values.__getitem__, reverse=True)
     start = 0
     for end in range(1, len(ordered) + 1):
-        if end == len(ordered) or value(ordered[end]) != value(ordered[start]):
+        if end == len(ordered) or values[ordered[end]] != values[ordered[start]]:
             if end - start > 1:
                 ordered[start:end] = sorted(ordered[start:end], key=tie, reverse=True)
             start = end

@@ -106,9 +106,9 @@ def choose(rule: Rule, bits: Sequence[int], slots: Slots, facts: Facts) -> Chose
     chosen = _by_tags(rule, bits, slots)
     image, images, shape = slots.image, facts.images, facts.shape
     if select.archived:
-        chosen = [s for s in chosen if images[image[s]].archived_at is not None]
-    elif any(one.archived_at is not None for one in images):
-        chosen = [s for s in chosen if images[image[s]].archived_at is None]
+        chosen = [s for s in chosen if image[s] in facts.in_archive]
+    elif facts.in_archive:
+        chosen = [s for s in chosen if image[s] not in facts.in_archive]
     if select.undated:
         chosen = [s for s in chosen if facts.times[image[s]] is None]
     if select.orphaned:

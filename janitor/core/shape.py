@@ -73,10 +73,13 @@ class Shape:
                 self._hold(i, image.children)
             elif image.children is UNSET and _is_index(image):
                 self.shut.add(i)
-            schemed = [tag for tag in image.tags if tag.startswith(_SCHEME_PREFIX)]
-            if image.subject is None and not schemed:
+            schemed = None
+            for tag in image.tags:
+                if tag.startswith(_SCHEME_PREFIX):
+                    schemed = tag
+            if image.subject is None and schemed is None:
                 continue
-            named = self._subjects_named(image, schemed, i)
+            named = self._subjects_named(image, i)
             if not named:
                 continue
             there = tuple(dict.fromkeys(self.at[digest] for digest in named if digest in self.at))
@@ -97,11 +100,11 @@ class Shape:
             for child in held:
                 self.holders.setdefault(child, []).append(i)
 
-    def _subjects_named(self, image: Image, schemed: list[str], i: int) -> list[str]:
+    def _subjects_named(self, image: Image, i: int) -> list[str]:
         """The digests that an image refers to; takes the tags that say so from its tags."""
         named = [] if image.subject is None else [image.subject]
         links = []
-        for tag in schemed:
+        for tag in image.tags:
             subject = scheme_subject(tag)
             # Only an index lists referrers; and a registry may resolve that tag to the subject itself.
             if subject is None or (is_fallback_tag(tag) and not _is_index(image)):

@@ -27,10 +27,15 @@ class Counts:
             counts["planned"] = counts.get("planned", 0) + 1
             if outcome.outcome is not OutcomeKind.PLANNED:
                 counts[outcome.outcome] = counts.get(outcome.outcome, 0) + 1
-            if action.action != "untag":
+            if action.action == "delete":
                 self._planned_bytes += action.size_bytes or 0
             if outcome.outcome is OutcomeKind.DELETED:
                 self._deleted_bytes += action.size_bytes or 0
+
+    def plan(self, plan: RepositoryPlan, actions: int, size: int) -> None:
+        """Count the actions of a repository that are only planned; ``size`` is in bytes."""
+        self._counts[plan.registry, plan.repository] = {"planned": actions}
+        self._planned_bytes += size
 
     def repositories(self) -> tuple[RepositoryReport, ...]:
         """Every repository of the plan, with what it had and lost."""

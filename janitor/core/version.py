@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import lru_cache
 
 import msgspec
 
@@ -94,6 +95,8 @@ class Range(msgspec.Struct, frozen=True, kw_only=True):
         return self.lower <= version.precedence < self.upper
 
 
+# A repository's tags are asked for their version by matching, by groups and by ties; 4,096 hold most.
+@lru_cache(maxsize=4096)
 def parse_version(text: str) -> Version | None:
     """Read a version; ``None`` if the text is none."""
     if text[:1] not in _FIRST or len(text) > _MAX_TEXT:

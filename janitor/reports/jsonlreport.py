@@ -35,11 +35,12 @@ def render(report: Report, outcomes: Iterable[Outcome]) -> Iterator[str]:
             yield _line(encoder, kind, value)
     yield _line(encoder, "in_use", in_use)
     for outcome in outcomes:
-        extra = {"outcome": outcome.outcome, "detail": outcome.detail}
-        yield _line(encoder, "action", outcome.action, extra)
+        # An action is encoded as the plan has it, and its outcome put before the brace that closes it.
+        action = encoder.encode(outcome.action).decode()
+        extra = encoder.encode({"outcome": outcome.outcome, "detail": outcome.detail}).decode()
+        yield f"{action[:-1]},{extra[1:]}\n"
 
 
-def _line(encoder: msgspec.json.Encoder, kind: str, value: Any, extra: dict[str, Any] | None = None) -> str:
+def _line(encoder: msgspec.json.Encoder, kind: str, value: Any) -> str:
     fields = msgspec.structs.asdict(value) if isinstance(value, msgspec.Struct) else value
-    held = {name: field for name, field in fields.items() if field is not msgspec.UNSET}
-    return encoder.encode({"kind": kind} | held | (extra or {})).decode() + "\n"
+    return encoder.encode({"kind": kind} | fields).decode() + "\n"
