@@ -34,9 +34,10 @@ class Harness(msgspec.Struct, frozen=True, kw_only=True):
     """How one provider is tried.
 
     ``deletes``, ``untags``: really, not only in plans. ``untagged``: what nothing names is listed too.
-    ``referrers``: the registry tells them itself; else clients keep the fallback tag. ``faults``: what goes
-    wrong can be planned. ``remembers``: what was read of manifests is kept by a memory. ``peers``: real
-    programs that must be installed.
+    ``referrers``: the registry tells them itself; else clients keep the fallback tag. ``collects``: what has
+    no tag is the registry's own to delete, and refused to others. ``faults``: what goes wrong is tried here.
+    ``remembers``: what was read of manifests is kept by a memory. ``peers``: real programs that must be
+    installed.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Harness(msgspec.Struct, frozen=True, kw_only=True):
     untags: bool = False
     untagged: bool = False
     referrers: bool = False
+    collects: bool = False
     faults: bool = False
     remembers: bool = False
     peers: tuple[str, ...] = ()
@@ -72,7 +74,9 @@ class SimulatedOci(Stage):
         return dict(self.world[repository].tags)
 
     def manifest_reads(self) -> int:
-        return len(self.server.asked("GET", "/manifests/")) + len(self.server.asked("GET", "/blobs/"))
+        absent = {digest for place in self.world.repositories.values() for digest in place.absent}
+        read = self.server.asked("GET", "/manifests/") + self.server.asked("GET", "/blobs/")
+        return sum(target.rpartition("/")[2] not in absent for target in read)
 
 
 class RealOci(Stage):
@@ -245,7 +249,7 @@ def _line(name: str, repository: Repository, digest: str) -> dict[str, Any]:
 
 
 _BEARER = Access(scheme=Scheme.BEARER)
-_SHORT = Access(scheme=Scheme.BEARER, uses=3, names=("access_token",))
+_SHORT = Access(scheme=Scheme.BEARER, uses=25, names=("access_token",))
 _BASIC = Access(scheme=Scheme.BASIC)
 
 
@@ -256,17 +260,17 @@ def _oci(flavour: Flavour, access: Access | None = None, **can: Any) -> Harness:
         provider="oci",
         open=_simulated(flavour, access, **keys),
         referrers=flavour.referrers,
-        faults=True,
+        collects=flavour.tags_only,
         remembers=True,
         **can,
     )
 
 
 _ROWS = (
-    _oci(flavours.DISTRIBUTION_2),
-    _oci(flavours.DISTRIBUTION_3, _SHORT, untags=True),
-    _oci(flavours.ZOT, _BEARER, untags=True),
-    _oci(flavours.QUAY, _BEARER, untags=True),
+    _oci(flavours.DISTRIBUTION_2, faults=True),
+    _oci(flavours.DISTRIBUTION_3, _SHORT, untags=True, faults=True),
+    _oci(flavours.ZOT, _BEARER, untags=True, faults=True),
+    _oci(flavours.QUAY, _BEARER, untags=True, faults=True),
     _oci(flavours.HARBOR, _BASIC),
     _oci(flavours.READ_ONLY, deletes=False),
     Harness(name="oci-real", provider="oci", open=_real, remembers=True, peers=("docker-registry",)),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 
 from janitor.core.image import Image
 from janitor.core.known import Known
 from janitor.core.pattern import PatternKind, PatternList
 from janitor.errors import RegistryError
 from janitor.providers.interface import Field, Registry, RepositoryFilter
+from tests.simulators.content import INDEX_TYPES
 from tests.simulators.truth import Held
 from tests.simulators.world import World
 
@@ -69,7 +71,7 @@ class Stage(ABC):
         """The tags that are really there now, and the digests that they name."""
 
     def manifest_reads(self) -> int:
-        """How many manifests were read so far; 0 where that leaves no trace."""
+        """How many manifests and configurations were read so far, of those that are there."""
         return 0
 
     def listing(self) -> dict[str, tuple[Image, ...]]:
@@ -128,8 +130,12 @@ def visible(world: World, repository: str, *, untagged: bool, referrers: bool) -
     return frozenset(seen)
 
 
+# A time before this is none, whatever was written: reproducible builds, and Go's zero.
+_FIRST_TIME = datetime(1981, 1, 1, tzinfo=UTC)
+
+
 def differences(image: Image, held: Held, tags: frozenset[str]) -> dict[str, tuple[object, object]]:
-    """What an image says that isn't true of it, beside what is."""
+    """What an image says that isn't true of it, beside what is; an index may leave its size out."""
     said = {
         "digest": (image.digest, held.digest),
         "tags": (frozenset(image.tags), tags),
@@ -138,8 +144,14 @@ def differences(image: Image, held: Held, tags: frozenset[str]) -> dict[str, tup
         "type": (image.type, held.type),
         "children": (image.children, held.children),
         "subject": (image.subject, held.subject),
-        "created_at": (image.created_at, held.created_at),
+        "created_at": (_usable(image.created_at), _usable(held.created_at)),
         "size_bytes": (image.size_bytes, held.size_bytes),
         "labels": (dict(image.labels or {}), dict(held.labels)),
     }
+    if image.size_bytes is None and held.media_type in INDEX_TYPES:
+        del said["size_bytes"]
     return {name: pair for name, pair in said.items() if pair[0] != pair[1]}
+
+
+def _usable(time: datetime | None) -> datetime | None:
+    return None if time is None or time < _FIRST_TIME else time

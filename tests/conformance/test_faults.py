@@ -47,8 +47,10 @@ def test_a_lasting_fault_is_an_error_and_never_a_shorter_listing(
     stage = stage_of(harness, small(harness))
     fault = stage.world.fault(kind, times=ALWAYS, match=place)
     errors = assert_true_or_error(harness, stage)
-    # Configurations tell times and labels alone: without them an image is undated, not unlisted.
-    assert errors or not fault.struck or place == "/blobs/"
+    # Configurations tell times and labels alone: without them an image is undated, not unlisted. And half a
+    # page that says that there are no referrers here says it still.
+    harmless = place == "/blobs/" or (place == "/referrers/" and not harness.referrers)
+    assert errors or not fault.struck or harmless
 
 
 @on(faults=True)
@@ -64,8 +66,7 @@ def test_a_page_that_repeats_or_leads_elsewhere_is_an_error(
     with Foreign() as foreign:
         stage.server.foreign = foreign.address
         errors = assert_true_or_error(harness, stage)
-        # Where one referrers list is empty and has no second page, nothing may have struck.
-        assert errors or not fault.struck
+        assert errors or not fault.struck or (place == "/referrers/" and not harness.referrers)
         assert foreign.requests == []
 
 

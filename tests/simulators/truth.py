@@ -17,8 +17,8 @@ from janitor.core.image import ImageType
 class Held(msgspec.Struct, frozen=True, kw_only=True):
     """One manifest that a repository holds, and what is true of it.
 
-    ``size_bytes``: manifest, configuration and layers; ``None`` of an index. ``created_at``: what its
-    configuration or its annotation says, unusable times too. ``blobs``: what it needs beside itself.
+    ``size_bytes``: manifest, configuration and layers; ``None`` of an index of manifests. ``created_at``:
+    what its configuration or its annotation says, unusable times too. ``blobs``: what it needs beside itself.
     """
 
     digest: str

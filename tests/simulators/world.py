@@ -200,6 +200,7 @@ class World:
             body=body,
             media_type=content.OCI_INDEX,
             type=ImageType.CACHE,
+            size_bytes=len(body) + len(layer.data) + len(config.data),
             blobs=(layer.digest, config.digest),
             pushed_at=self.now,
         )
