@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections import Counter
+from operator import attrgetter
 
 import msgspec
 
@@ -37,18 +38,21 @@ def assemble(decisions: Decisions) -> Draft:
     """Write down the decisions on one repository."""
     inventory = decisions.inventory
     order = oldest_first(decisions)
-    place = {i: n for n, (_, i) in enumerate(order)}
-    lines: list[tuple[int, bool, str, Action]] = []
-    for _, i in order:
-        lines.append((place[i] + 1, False, "", _going(decisions, i)))
+    place = {i: n for n, (_, i) in enumerate(order, 1)}
+    hung_on: dict[int, list[Action]] = {}
     for along in (decisions.along, decisions.archived_along):
         for i, roots in along.items():
-            action = _going_along(decisions, i, roots)
-            lines.append((1 + max(place[root] for root in roots), True, action.digest, action))
-    if decisions.along or decisions.archived_along:
-        lines.sort(key=lambda line: line[:3])
-    untags = sorted((_untagged(decisions, i) for i in decisions.untag), key=lambda action: action.digest)
-    actions = (*(line[3] for line in lines), *untags)
+            last = max([place[root] for root in roots])
+            hung_on.setdefault(last, []).append(_going_along(decisions, i, roots))
+    actions: list[Action] = []
+    needs = array("l")
+    for n, (_, i) in enumerate(order, 1):
+        actions.append(_going(decisions, i))
+        if n in hung_on:
+            actions.extend(sorted(hung_on[n], key=_digest))
+        needs.extend([n] * (len(actions) - len(needs)))
+    actions.extend(sorted((_untagged(decisions, i) for i in decisions.untag), key=_digest))
+    needs.extend([0] * len(decisions.untag))
     tally = Tally(
         registry=inventory.registry,
         repository=inventory.repository,
@@ -56,11 +60,12 @@ def assemble(decisions: Decisions) -> Draft:
         judged=len(decisions.facts.shape.candidates),
         going=len(order),
         planned=bool(actions),
-        times=array("d", (time for time, _ in order)),
+        times=array("d", [time for time, _ in order]),
     )
-    needs = array("l", [line[0] for line in lines])
-    needs.extend(0 for _ in untags)
-    return Draft(tally=tally, actions=actions, needs=needs, unselected=_unselected(decisions))
+    return Draft(tally=tally, actions=tuple(actions), needs=needs, unselected=_unselected(decisions))
+
+
+_digest = attrgetter("digest")
 
 
 def _going(decisions: Decisions, i: int) -> Action:

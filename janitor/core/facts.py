@@ -22,8 +22,8 @@ _SKEW = timedelta(hours=1)
 class Facts:
     """The images of one repository at one instant, and what is known of them, by position.
 
-    ``times`` are the images' times as the language means it, ``in_archive`` the images in the archive class;
-    what costs more is worked out when a rule asks.
+    ``times`` are the images' times as the language means it, ``any_undated`` tells whether one has none;
+    ``in_archive`` are the images in the archive class. What costs more is worked out when a rule asks.
     """
 
     __slots__ = (
@@ -31,6 +31,7 @@ class Facts:
         "_latest_real",
         "_pulled",
         "_sizes",
+        "any_undated",
         "images",
         "in_archive",
         "now",
@@ -47,6 +48,7 @@ class Facts:
         self._pulled: dict[int, float | None] = {}
         self._sizes: dict[int, int | None] = {}
         self.times = self._times()
+        self.any_undated = None in self.times
         self.in_archive = frozenset(i for i, image in enumerate(images) if image.archived_at is not None)
 
     def _usable(self, time: datetime | None) -> float | None:
@@ -56,13 +58,15 @@ class Facts:
         return seconds if _FIRST_REAL_TIME <= seconds <= self._latest_real else None
 
     def _times(self) -> list[float | None]:
-        usable = self._usable
-        times = [None if image.pushed_at is None else usable(image.pushed_at) for image in self.images]
+        first, latest = _FIRST_REAL_TIME, self._latest_real
+        pushes = [None if (at := image.pushed_at) is None else at.timestamp() for image in self.images]
+        times = [at if at is not None and first <= at <= latest else None for at in pushes]
         # A creation says when something was built, not when it came here: it counts only where no push does.
         pushes_recorded = any(time is not None for time in times)
         for i, image in enumerate(self.images):
-            if image.tagged_at is not None:
-                times[i] = _later(times[i], usable(image.tagged_at))
+            tagged = image.tagged_at
+            if tagged is not None:
+                times[i] = _later(times[i], self._usable(tagged))
             if not pushes_recorded:
                 times[i] = _later(times[i], self.created(i))
         return times

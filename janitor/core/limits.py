@@ -34,9 +34,8 @@ def floor(decisions: Decisions, min_remaining: int) -> Decisions:
     missing = min_remaining - len(counted) + sum(1 for i in counted if i in going)
     if missing <= 0:
         return decisions
-    stack = newest_first(
-        (i for i in counted if i in going), facts.time_or_last, lambda i: tie_break(facts, i)
-    )
+    times = {i: facts.time_or_last(i) for i in counted if i in going}
+    stack = newest_first(times, lambda i: tie_break(facts, i))
     spared: set[int] = set()
     for i in stack:
         if missing <= 0:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import re
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import msgspec
 
@@ -43,7 +43,7 @@ _HIGHEST: _Bound = (math.inf,)
 _RELEASE: _Identifiers = ((2, 0, ""),)
 
 
-class Version(msgspec.Struct, frozen=True):
+class Version(msgspec.Struct, frozen=True, dict=True):
     """One version, ordered by SemVer precedence.
 
     ``prerelease`` is what stands after the hyphen, ``rc.1``, or empty. Build metadata has no part in
@@ -55,7 +55,7 @@ class Version(msgspec.Struct, frozen=True):
     patch: int
     prerelease: str = ""
 
-    @property
+    @cached_property
     def precedence(self) -> _Precedence:
         """A key that sorts as versions do."""
         return (self.major, self.minor, self.patch, _identifiers(self.prerelease))

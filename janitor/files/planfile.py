@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Self
 
@@ -34,6 +34,11 @@ _MAX_LINE = 16 * 2**20
 def encode_line(line: Line) -> bytes:
     """One line of a plan, its end included."""
     return _encoder.encode(line) + b"\n"
+
+
+def encode_lines(actions: Sequence[Action]) -> bytes:
+    """Many action lines at once, their ends included."""
+    return _encoder.encode_lines(actions)
 
 
 class PlanWriter:

@@ -17,7 +17,10 @@ from janitor.core.decision import Decisions
 from janitor.core.plan import Action, ActionKind
 from janitor.core.report import Stay
 from janitor.core.story import why_stays
-from janitor.files.planfile import encode_line
+from janitor.files.planfile import encode_lines
+
+
+_DELETE, _UNTAG, _ARCHIVE = ActionKind.DELETE, ActionKind.UNTAG, ActionKind.ARCHIVE
 
 
 class Lines(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,20 +50,14 @@ class Spool:
     def put(self, actions: Iterable[Action], needs: array[int] | None = None) -> Lines:
         """Write lines to the end."""
         start = self._actions.seek(0, SEEK_END)
-        counts = dict.fromkeys(ActionKind, 0)
-        freed = 0
-        lines = []
-        for action in actions:
-            lines.append(encode_line(action))
-            counts[action.action] += 1
-            if action.action is ActionKind.DELETE:
-                freed += action.size_bytes or 0
-        self._actions.write(b"".join(lines))
+        actions = list(actions)
+        self._actions.write(encode_lines(actions))
+        kinds = [action.action for action in actions]
         return Lines(
             start=start,
             end=self._actions.tell(),
-            counts=(counts[ActionKind.DELETE], counts[ActionKind.UNTAG], counts[ActionKind.ARCHIVE]),
-            freed_bytes=freed,
+            counts=(kinds.count(_DELETE), kinds.count(_UNTAG), kinds.count(_ARCHIVE)),
+            freed_bytes=sum(a.size_bytes or 0 for a in actions if a.action is _DELETE),
             needs=needs,
         )
 
