@@ -45,6 +45,10 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
         return self.media_type.startswith(_SCHEMA1)
 
 
+class Unsaid(Gone):
+    """A 404 that doesn't say in a registry's words what isn't there; some proxy's, perhaps."""
+
+
 class Catalogue(msgspec.Struct, kw_only=True):
     """A page of the catalogue; its length counts names."""
 
@@ -134,6 +138,8 @@ def delete_trouble(response: Response, what: str, said: str) -> Trouble:
     match response.status, said.partition(" ")[0]:
         case ((400 | 404), "NAME_UNKNOWN" | "MANIFEST_UNKNOWN"):
             return Trouble(Kind.GONE, Gone(text))
+        case ((404 | 410), _):
+            return Trouble(Kind.GONE, Unsaid(text))
         case 405, "DENIED":  # zot, of a child of an index
             return Trouble(Kind.REFUSED, Refused(text))
         case 405, _:

@@ -134,6 +134,7 @@ class Authenticator:
         self._wanted: dict[str, Challenge] = {}  # by a scope's type
         self._wanted_exactly: dict[Scope, Challenge] = {}
         self._widened: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._basic_worked = False
         self._tokens: dict[_TokenKey, _Token] = {}
         self._fetching: dict[_TokenKey, threading.Lock] = {}
 
@@ -163,8 +164,10 @@ class Authenticator:
         if credentials and credentials.registry_token:
             return False
         scheme = (sent or "").partition(" ")[0].lower()
-        if challenge.scheme == "basic" and (scheme == "basic" or not credentials or not credentials.basic):
+        if challenge.scheme == "basic" and not (credentials and credentials.basic):
             return False
+        if challenge.scheme == "basic" and scheme == "basic":
+            return self._basic_worked  # a password that never did is not tried twice: accounts get locked
         with self._lock:
             if scheme == "":
                 self._wanted[scope.type] = challenge
@@ -176,6 +179,16 @@ class Authenticator:
                 self._forget(sent or "")
                 self._widen(scope, challenge)
         return True
+
+    def accepted(self, sent: str | None) -> None:
+        """Take in that a request with this ``Authorization`` was let in."""
+        if not self._basic_worked and sent is not None and sent.startswith("Basic "):
+            self._basic_worked = True
+
+    def is_current(self, sent: str) -> bool:
+        """Whether an ``Authorization`` is what would be sent again: no other thread renewed it meanwhile."""
+        scheme, _, value = sent.partition(" ")
+        return scheme != "Bearer" or any(token.value == value for token in list(self._tokens.values()))
 
     def has_credentials(self, scope: Scope) -> bool:
         """Whether anything proves who asks."""

@@ -6,7 +6,7 @@
   ignore it, some cut by it and don't say so.
 - A manifest is asked with every manifest type in ``Accept``: with fewer, servers convert, or give out one
   platform for an index. What is read by digest is checked against it.
-- A 404 to a delete is gone only if a look confirms it.
+- A 404 to a delete without the registry's own words is gone only if a look confirms it.
 
 Sources: OCI distribution-spec 1.1; behaviour of distribution 2.8, zot, Quay and Harbor where a line says so.
 """
@@ -29,6 +29,7 @@ from janitor.net.answers import (
     Head,
     Referrers,
     Tags,
+    Unsaid,
     delete_trouble,
     read_catalogue,
     read_head,
@@ -50,6 +51,7 @@ MANIFEST_LIMIT = 8 << 20  # distribution takes manifests of up to 4 MiB
 CONFIG_LIMIT = 16 << 20  # an image's configuration, with the history of its layers
 MAX_PAGES = 20_000
 MAX_EMPTY_PAGES = 100  # in a row; Quay gives an empty one where nothing on it may be seen
+MAX_CHALLENGES = 8  # to one request, where other threads renew the token again and again
 RESTARTS = 2  # of a listing whose next page vanished
 
 _UNAUTHORIZED = 401
@@ -162,9 +164,9 @@ class Distribution:
         request = self._delete_request(repository, check_digest(digest))
         try:
             self._ask(request, lambda _: None)
-        except Gone:
-            if self.exists(repository, digest):
-                message = "the registry says that it isn't there, but still shows it"
+        except Gone as exc:
+            if isinstance(exc, Unsaid) and self.exists(repository, digest):
+                message = "the answer to its deletion was 404, but it is still there"
                 raise Refused(f"{repository}@{digest}: {message}") from None
             return "gone: a request without an answer did it" if request.lost else "was gone already"
         return None
@@ -283,14 +285,22 @@ class Distribution:
         return request
 
     def _ask(self, request: _Request, read: Callable[[Response], T]) -> T:
-        """Send a request, authorized; once more, authorized afresh, if that was not enough."""
-        sent = self._authenticator.header(request.scope)
-        answer = self._call(request, read, sent)
-        if isinstance(answer, _Challenged) and self._learn(answer.response, request.scope, sent):
-            answer = self._call(request, read, self._authenticator.header(request.scope))
-        if isinstance(answer, _Challenged):
-            raise self._denied(request, answer.response)
-        return answer
+        """Send a request, authorized; once more if its own authorization was not enough.
+
+        What a server asks for before it got anything, and a token that another thread renewed meanwhile, are
+        no refusals.
+        """
+        refused = challenged = 0
+        while True:
+            sent = self._authenticator.header(request.scope)
+            answer = self._call(request, read, sent)
+            if not isinstance(answer, _Challenged):
+                self._authenticator.accepted(sent)
+                return answer
+            challenged += 1
+            refused += sent is not None and self._authenticator.is_current(sent)
+            if refused > 1 or challenged >= MAX_CHALLENGES or not self._learn(answer, request.scope, sent):
+                raise self._denied(request, answer.response)
 
     def _call(self, request: _Request, read: Callable[[Response], T], sent: str | None) -> T | _Challenged:
         headers = {"Accept": request.accept}
@@ -314,10 +324,10 @@ class Distribution:
 
         return self._caller.call(send, purpose=request.purpose)
 
-    def _learn(self, response: Response, scope: Scope, sent: str | None) -> bool:
-        if origin_of(response.url) != self._origin:
+    def _learn(self, answer: _Challenged, scope: Scope, sent: str | None) -> bool:
+        if origin_of(answer.response.url) != self._origin:
             return False  # a host that we were redirected to: its wishes are not the registry's
-        return self._authenticator.learn(response, scope, sent)
+        return self._authenticator.learn(answer.response, scope, sent)
 
     def _said(self, request: _Request, response: Response) -> str:
         return str(first_error(response, self._authenticator.secrets(request.scope)))

@@ -28,6 +28,9 @@ from janitor.parallel import each
 RESTARTS = 2  # of a repository whose tags vanish while it is read
 MAX_DEPTH = 64  # levels of indexes in indexes and of referrers of referrers; real ones have three
 
+_IMAGE_CONFIGS = frozenset(
+    {"application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"}
+)
 _UNTOLD = frozenset({ImageType.IMAGE, ImageType.INDEX, ImageType.ARTIFACT})
 
 
@@ -88,6 +91,7 @@ class _Reader:
         self._api = api
         self._repository = repository
         self._known = dict(known)
+        self._recalled = frozenset(known)
         self._configs = configs
         self._workers = workers
 
@@ -125,24 +129,32 @@ class _Reader:
     def _reach(self, digests: Sequence[str], reached: dict[str, Known], *, tagged: bool) -> None:
         """Read these manifests and all that can be reached from them."""
         seen = {*reached, *digests}
+        missed: set[str] = set()
         for depth in range(MAX_DEPTH):
             following: dict[str, None] = {}
-            for found in each(self._find, digests, workers=self._workers):
+            for found in each(
+                lambda digest: self._find(digest, missed=digest in missed), digests, workers=self._workers
+            ):
                 if found.known is None:
                     if tagged and depth == 0:
                         raise _Moved
                     continue
                 reached[found.digest] = self._known[found.digest] = found.known
                 following.update(dict.fromkeys((*found.known.children, *found.referrers)))
+                if found.digest in self._recalled:
+                    missed.update(found.known.children)
             digests = [digest for digest in following if digest not in seen]
             if not digests:
                 return
             seen.update(digests)
         raise Malformed(f"{self._repository} has indexes or referrers nested more than {MAX_DEPTH} deep")
 
-    def _find(self, digest: str) -> _Found:
+    def _find(self, digest: str, *, missed: bool) -> _Found:
+        """Find out all about a digest; ``missed``: an earlier run knew who names it, and didn't find it."""
         known = self._known.get(digest)
         if known is None:
+            if missed and not self._api.exists(self._repository, digest):
+                return _Found(digest=digest, known=None)
             try:
                 known = _known(self._api.manifest(self._repository, digest), self._repository)
             except Gone:
@@ -189,7 +201,7 @@ def _known(body: Body, repository: str) -> Known:
     except ManifestError as exc:
         raise Malformed(f"{repository}@{body.digest}: {exc}") from exc
     kind = image_type(manifest)
-    config = manifest.config if kind is ImageType.IMAGE else None
+    config = manifest.config if manifest.config and manifest.config.media_type in _IMAGE_CONFIGS else None
     size = None if manifest.is_index else manifest.size_bytes
     return Known(
         media_type=manifest.media_type,
