@@ -15,9 +15,9 @@ from tests.simulators.world import World
 
 
 @pytest.fixture(scope="session")
-def distribution(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Distribution]:
+def distribution() -> Iterator[Distribution]:
     """The real registry, shared: a stage empties it before it fills it."""
-    with serving(tmp_path_factory.mktemp("distribution")) as server:
+    with serving() as server:
         yield server
 
 

@@ -10,8 +10,8 @@ from tests.peers.distribution import Distribution, serving
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Distribution]:
-    with serving(tmp_path_factory.mktemp("distribution")) as server:
+def served() -> Iterator[Distribution]:
+    with serving() as server:
         yield server
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import http.client
+import os
 import re
 import shutil
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,10 +44,18 @@ class Distribution(msgspec.Struct, frozen=True, kw_only=True):
             connection.close()
 
 
+# It syncs each of its many small files to disk: in memory that is ten times faster.
+_MEMORY = Path("/dev/shm")  # noqa: S108  a folder of a random name is made in it
+
+
 @contextmanager
-def serving(folder: Path) -> Iterator[Distribution]:
+def serving() -> Iterator[Distribution]:
     """Start the registry with deletion on, and stop it by its process at the end."""
-    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None) as folder:
+        yield from _serving(Path(folder))
+
+
+def _serving(folder: Path) -> Iterator[Distribution]:
     data = folder / "data"
     settings = folder / "config.yml"
     settings.write_text(
