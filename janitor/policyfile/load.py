@@ -12,7 +12,7 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -164,7 +164,7 @@ def _told(error: OSError | ValueError) -> str:
 
 def _merge(reader: Reader, files: Sequence[ParsedFile]) -> PolicySet:
     registries = _merged_registries(reader, files)
-    names = sorted({name for file in files for name in file.registry_names})
+    names = dict.fromkeys(sorted({name for file in files for name in file.registry_names}))
     policies = tuple(policy for file in files for policy in file.policies)
     _check_names(reader, [name for file in files for name in file.policy_names])
     if not reader.problems:
@@ -260,7 +260,7 @@ def _check_places(reader: Reader, registries: Sequence[Placed[RegistrySpec]]) ->
         known.append((place, placed))
 
 
-def _check_use(reader: Reader, use: RegistryUse, names: Sequence[str]) -> None:
+def _check_use(reader: Reader, use: RegistryUse, names: Collection[str]) -> None:
     """A literal name that no registry has is a slip; behind a ``!`` it would let more go than was meant."""
     if not names:
         if use.covers:
@@ -279,7 +279,7 @@ def _check_use(reader: Reader, use: RegistryUse, names: Sequence[str]) -> None:
         reader.problems.add(use.node, f"registries: this matches no registry; there {_are(names)}")
 
 
-def _are(names: Sequence[str]) -> str:
+def _are(names: Collection[str]) -> str:
     return f"{'is' if len(names) == 1 else 'are'} {shown(', '.join(names), 200)}"
 
 

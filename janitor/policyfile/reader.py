@@ -30,7 +30,7 @@ _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 # Longer than any sentence of the core on a text of bounded length.
 _MAX_MESSAGE = 300
 # Suggesting costs a comparison with every known word; after so many problems nobody reads them.
-_MAX_SUGGESTIONS = 100
+_MAX_SUGGESTIONS = 25
 
 
 class Block(msgspec.Struct, frozen=True):

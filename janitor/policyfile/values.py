@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, TypeVar
 
 from janitor.core.policy import Period
@@ -123,15 +124,22 @@ def _read_timezone(reader: Reader, node: Node, key: Key) -> str | None:
     text = _read_text(reader, node, key)
     if text is None or text == "UTC":
         return text
-    from zoneinfo import ZoneInfo, available_timezones  # noqa: PLC0415 - most policies are in UTC
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 - most policies are in UTC
 
     try:
         ZoneInfo(text)
     except (ValueError, KeyError, OSError):
-        near = reader.suggestion(text, available_timezones())
+        near = reader.suggestion(text, _timezones())
         reader.wrong(node, key, f'"{shown(text)}" is no timezone', near or "one is written Europe/Berlin")
         return None
     return text
+
+
+@cache
+def _timezones() -> frozenset[str]:
+    from zoneinfo import available_timezones  # noqa: PLC0415 - only mistakes walk through all of them
+
+    return frozenset(available_timezones())
 
 
 def _read_cron(reader: Reader, node: Node, key: Key) -> str | None:
