@@ -6,13 +6,13 @@ What a command calls is imported in its body, so that its help loads nothing but
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, TypeVar
 
 import click
 
 from janitor.cli.command import VERBOSE, Command, Option
-from janitor.core.units import parse_duration, parse_time
+from janitor.core.units import parse_time
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -43,23 +43,6 @@ class _Text(click.ParamType[str]):
         if not text.strip():
             self.fail("it is empty", param, ctx)
         return text
-
-
-class _Duration(click.ParamType[timedelta]):
-    """``90m``, ``12h``, ``1w2d``; more than nothing."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        if isinstance(value, timedelta):
-            return value
-        try:
-            duration = parse_duration(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-        if not duration:
-            self.fail("it is no time at all", param, ctx)
-        return duration
 
 
 class _Time(click.ParamType[datetime]):
@@ -114,7 +97,7 @@ class _Number(click.ParamType[int]):
         return int(value)
 
 
-TEXT, DURATION, TIME, SHARD = _Text(), _Duration(), _Time(), _Shard()
+TEXT, TIME, SHARD = _Text(), _Time(), _Shard()
 COUNT, PERCENT, WORKERS = _Number(0), _Number(0, 100), _Number(1, 1024)
 
 

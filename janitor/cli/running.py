@@ -50,7 +50,8 @@ def take_inventory(settings: Settings, path: str, output: Output) -> int:
         f"error: {'/'.join(filter(None, (error.registry, error.repository)))}: {error.message}"
         for error in result.errors
     ]
-    lines.append(f"wrote {result.images:,} images of {result.repositories:,} repositories to {path}")
+    repositories = "repository" if result.repositories == 1 else "repositories"
+    lines.append(f"wrote {result.images:,} images of {result.repositories:,} {repositories} to {path}")
     say(clean(line) + "\n" for line in lines)
     return result.exit_code
 

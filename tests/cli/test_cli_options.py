@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import importlib
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -37,7 +37,6 @@ def given(*args: str, kind: click.ParamType[Any], env: dict[str, str | None] | N
 @pytest.mark.parametrize(
     ("kind", "text", "value"),
     [
-        (options.DURATION, "1w2d", timedelta(days=9)),
         (options.TIME, "2026-06-01T02:00:00+02:00", datetime(2026, 6, 1, tzinfo=UTC)),
         (options.SHARD, "0/1", (0, 1)),
         (options.SHARD, "3/4", (3, 4)),
@@ -55,8 +54,6 @@ def test_a_value_is_read(kind: click.ParamType[Any], text: str, value: object) -
 @pytest.mark.parametrize(
     ("kind", "text", "meant"),
     [
-        (options.DURATION, "soon", "30d"),
-        (options.DURATION, "0h", "no time at all"),
         (options.TIME, "2026-06-01", "2026-06-01T00:00:00Z"),
         (options.SHARD, "1", "I/N, such as 0/4"),
         (options.SHARD, "1/", "I/N"),

@@ -35,9 +35,9 @@ def stay(*tags: str, reason: str = "latest is protected", name: str = "team/app"
 
 
 def test_an_image_that_goes_says_what_how_old_how_large_and_why() -> None:
-    lines = shown(report(), outcome("pr-1", rules=("services/prs",), reason="pr-* older than 14d"))
+    lines = shown(report(), outcome("pr-1", rules=("services/prs",), reason="services/prs (p.yaml:3): pr-*"))
     (line,) = (line for line in lines if "pr-1" in line)
-    assert re.fullmatch(r"  delete +pr-1 +20d +1\.0 MiB +services/prs: pr-\* older than 14d", line)
+    assert re.fullmatch(r"  delete +pr-1 +20d +1\.0 MiB +services/prs \(p\.yaml:3\): pr-\*", line)
 
 
 def test_images_stand_below_the_name_of_their_repository() -> None:
@@ -137,6 +137,26 @@ def test_a_repository_in_which_nothing_is_done_says_why_once(state: str, word: s
     assert "\n".join(lines).count(why) == 1
 
 
+def test_what_stops_a_repository_is_told_once_for_all_that_is_planned_in_it() -> None:
+    why = "90% of its images would go, max_percent is 80"
+    lines = shown(report(repository(state="limited")), *(outcome(tag, detail=why) for tag in "abc"))
+    assert f"  stopped  {why}" in lines
+    assert "\n".join(lines).count(why) == 1
+
+
+def test_what_goes_along_names_the_rules_of_what_it_goes_with() -> None:
+    along = outcome(id="x", rules=("cleanup/1", "cleanup/2"), reason="goes with sha256:0123")
+    assert any(
+        line.endswith("goes with sha256:0123 (cleanup/1, cleanup/2)") for line in shown(report(), along)
+    )
+
+
+def test_a_tag_that_holds_a_digest_is_shortened_on_a_terminal() -> None:
+    tag = f"{digest('x').replace(':', '-')}.sig"
+    assert f"{tag[:19]}.sig " in "\n".join(shown(report(), outcome(tag), width=120))
+    assert tag in "\n".join(shown(report(), outcome(tag)))
+
+
 def test_a_repository_is_stopped_for_what_stopped_its_registry() -> None:
     why = "the sources of use name nothing of it"
     page = report(
@@ -150,7 +170,7 @@ def test_what_is_stopped_is_not_counted_as_going() -> None:
     lines = shown(report(repository(state="limited", planned=1)), outcome("t"))
     assert any(line.startswith("  stopped  t ") for line in lines)
     assert "would delete 0 images of 10 in 1 repository" in lines
-    assert "stopped: 1 image, by a limit, the deadline or what could not be read" in lines
+    assert "stopped: 1 image, by a limit, an interrupt or what could not be read" in lines
     assert not any("--delete" in line for line in lines)
 
 
@@ -249,7 +269,7 @@ def test_quiet_leaves_errors_and_the_closing_lines() -> None:
     assert shown(page, outcome("a"), outcome("b", repository="b"), quiet=True) == [
         f"error:  prod/team/app: {why}",
         "would delete 1 image (1.0 MiB at most, layers are shared) of 20 in 2 repositories",
-        "stopped: 1 image, by a limit, the deadline or what could not be read",
+        "stopped: 1 image, by a limit, an interrupt or what could not be read",
         "nothing was deleted; add --delete to do so",
     ]
 

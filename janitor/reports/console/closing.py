@@ -99,7 +99,7 @@ def sums(report: Report, paper: Paper, counted: Sums) -> Iterator[str]:
     if undone:
         yield f"not done: {', '.join(undone)}"
     if counted.stopped:
-        yield f"stopped: {images(counted.stopped)}, by a limit, the deadline or what could not be read"
+        yield f"stopped: {images(counted.stopped)}, by a limit, an interrupt or what could not be read"
 
 
 def unselected(report: Report, *, verbose: bool) -> Iterator[str]:

@@ -115,22 +115,21 @@ class _Page:
         for repository in self._report.repositories:
             place = repository.registry, repository.repository
             stopped = repository.state is not RepositoryState.OK
-            lines = itertools.chain(
-                self._outcomes(going.of(place), stopped=stopped or self._deletes),
-                self._stays(staying.of(place)),
-            )
-            first = next(lines, None)
+            outcomes = going.of(place)
+            first = next(outcomes, None)
             if first is None and not stopped and not self._look.verbose:
                 continue
-            yield from self._heading(repository)
-            yield from itertools.chain(() if first is None else (first,), lines, ("",))
+            yield from self._heading(repository, first)
+            outcomes = itertools.chain(() if first is None else (first,), outcomes)
+            yield from self._outcomes(outcomes, stopped=stopped or self._deletes)
+            yield from itertools.chain(self._stays(staying.of(place)), ("",))
         for place in going.rest():
             yield self._paper.paint(closing.BOLD, clean("/".join(place)))
             yield from itertools.chain(self._outcomes(going.of(place), stopped=self._deletes), ("",))
 
     # --- a repository
 
-    def _heading(self, repository: RepositoryReport) -> Iterator[str]:
+    def _heading(self, repository: RepositoryReport, first: Outcome | None) -> Iterator[str]:
         name = clean(f"{repository.registry}/{repository.repository}")
         counts = [closing.images(repository.images)]
         for what in ("planned", "deleted", "failed", "refused", "skipped"):
@@ -143,7 +142,9 @@ class _Page:
         if repository.state is RepositoryState.OK:
             return
         word = "stopped" if repository.state is RepositoryState.LIMITED else "failed"
-        why = self._why((repository.registry, repository.repository)) or "nothing is done here"
+        why = self._why((repository.registry, repository.repository))
+        # What stops a repository stands at everything that is planned in it.
+        why = why or (first.detail if first is not None else None) or "nothing is done here"
         start = f"  {self._paper.paint(_COLORS[word], word)}"
         yield from self._paper.beside(start, 2 + len(word), self._paper.prose(why))
 
@@ -182,10 +183,11 @@ class _Page:
         word = outcome.outcome.value
         if outcome.outcome is OutcomeKind.PLANNED:
             word = "stopped" if stopped else action.action.value
-        rules = ", ".join(action.rules)
-        why = f"{rules}: {action.reason}" if rules else action.reason
-        if outcome.detail:
-            why = f"{outcome.detail} ({rules})" if rules else outcome.detail
+        why = action.reason
+        if outcome.detail and outcome.outcome is not OutcomeKind.PLANNED:
+            why = outcome.detail
+        if not all(rule in why for rule in action.rules):
+            why = f"{why} ({', '.join(action.rules)})"
         age = "?" if action.pushed_at is None else _age(self._now - action.pushed_at)
         size = "?" if action.size_bytes is None else format_size(action.size_bytes)
         yield from self._image(word, self._what(action), (age, size), why)
@@ -225,8 +227,8 @@ class _Page:
         if not tags:
             return short(digest), ""
         if self._look.verbose or len(tags) <= _TAGS:
-            return clean(", ".join(tags)), ""
-        return clean(", ".join(tags[:_TAGS])), f" +{len(tags) - _TAGS}"
+            return self._paper.prose(", ".join(tags)), ""
+        return self._paper.prose(", ".join(tags[:_TAGS])), f" +{len(tags) - _TAGS}"
 
 
 class _Groups(Generic[_T]):

@@ -16,8 +16,9 @@ import msgspec
 # Columns that are worth writing in; with less left beside a long start, text goes below it.
 _LEAST = 24
 
-# Of a digest people recognise the beginning; twelve digits are what docker shows.
-_DIGEST = re.compile(r"([a-z0-9+._-]{2,32}:[0-9a-f]{12})[0-9a-f]{20,}")
+# Of a digest people recognise the beginning; twelve digits are what docker shows. Cosign's tags and those of
+# the referrers tag scheme hold one, too.
+_DIGEST = re.compile(r"([a-z0-9+._-]{2,32}:[0-9a-f]{12}|\bsha(?:256|512)-[0-9a-f]{12})[0-9a-f]{20,}")
 
 
 def clean(text: str) -> str:

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from janitor.cli import janitor
+from tests.cli.house import call
+from tests.cli.sample import POLICY, write_policy
+
+TEST = """\
+version: 1
+policies: [policy.yaml]
+now: 2026-06-01T00:00:00Z
+tests:
+  - name: old pull requests go
+    repository: services/api
+    images:
+      - {tags: [1.0.0], pushed: 400d}
+      - {tags: [pr-1], pushed: 20d, expect: %s}
+"""
+
+
+def write_test(folder: Path, *, expect: str = "delete", name: str = "policy.test.yaml") -> str:
+    path = folder / name
+    path.write_text(TEST % expect)
+    return str(path)
+
+
+def test_check_counts_what_is_fine(tmp_path: Path) -> None:
+    policy = write_policy(tmp_path)
+    write_policy(tmp_path, POLICY.replace("services", "others"), "more.yml")
+    write_test(tmp_path)
+    one = call(janitor, "check", policy)
+    assert (one.exit_code, one.stdout) == (0, "1 policy, 1 rule in 1 file: fine\n")
+    both = call(janitor, "check", str(tmp_path), "--strict")
+    assert (both.exit_code, both.stdout) == (0, "2 policies, 2 rules in 2 files: fine\n")
+
+
+def test_check_needs_no_credential(tmp_path: Path) -> None:
+    registry = '{provider: oci, endpoint: "https://registry.example.com", password: "${NOT_SET_HERE}"}'
+    text = POLICY.replace("{provider: inventory, path: inventory.jsonl}", registry)
+    result = call(janitor, "check", write_policy(tmp_path, text))
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
+def test_check_tells_all_mistakes_at_their_places(tmp_path: Path) -> None:
+    policy = write_policy(tmp_path, POLICY.replace("older_than", "oldr_than").replace("[prod]", "[prd]"))
+    result = call(janitor, "check", policy)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    lines = [line for line in result.stderr.splitlines() if line.startswith(policy)]
+    assert len(lines) == 2
+    assert "older_than" in result.stderr
+    assert result.stderr.splitlines()[-1] == "error: 2 mistakes in policy files; nothing was done"
+
+
+def test_check_of_nothing_is_an_error(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "nowhere"):
+        result = call(janitor, "check", str(path))
+        assert result.exit_code == 2
+        assert str(path) in result.stderr
+
+
+def test_schema_takes_a_policy_and_refuses_a_wrong_one() -> None:
+    result = call(janitor, "schema")
+    assert result.exit_code == 0
+    schema = json.loads(result.stdout)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(yaml.safe_load(POLICY), schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(yaml.safe_load(POLICY.replace("older_than", "oldr_than")), schema)
+
+
+def test_a_test_that_holds_is_fine(tmp_path: Path) -> None:
+    write_policy(tmp_path)
+    result = call(janitor, "test", write_test(tmp_path))
+    assert (result.exit_code, result.stdout) == (0, "1 test: fine\n")
+    assert "old pull requests go" in call(janitor, "test", str(tmp_path), "-v").stdout
+
+
+def test_a_test_that_fails_says_where_and_exits_1(tmp_path: Path) -> None:
+    write_policy(tmp_path)
+    path = write_test(tmp_path, expect="keep")
+    result = call(janitor, "test", path)
+    assert result.exit_code == 1
+    assert result.stdout.startswith("FAILED  old pull requests go\n")
+    assert f"{path}:9: pr-1: expected keep" in result.stdout
+    assert result.stdout.endswith("1 test, 1 failed\n")
+
+
+def test_all_test_files_of_a_folder_are_run(tmp_path: Path) -> None:
+    write_policy(tmp_path)
+    write_test(tmp_path, name="a.test.yaml")
+    write_test(tmp_path, name="b.test.yml", expect="keep")
+    result = call(janitor, "test", str(tmp_path), str(tmp_path / "a.test.yaml"))
+    assert result.stdout.endswith("2 tests, 1 failed\n")
+
+
+def test_no_test_found_is_an_error(tmp_path: Path) -> None:
+    write_policy(tmp_path)
+    empty = tmp_path / "empty.test.yaml"
+    result = call(janitor, "test", str(tmp_path))
+    assert result.exit_code == 2
+    assert "no test found" in result.stderr
+    empty.write_text("version: 1\npolicies: [policy.yaml]\nnow: 2026-06-01T00:00:00Z\ntests: []\n")
+    assert call(janitor, "test", str(empty)).exit_code == 2
+
+
+def test_mistakes_of_all_test_files_are_told_together(tmp_path: Path) -> None:
+    write_policy(tmp_path)
+    paths = [write_test(tmp_path, name=f"{name}.test.yaml", expect="vanish") for name in "ab"]
+    result = call(janitor, "test", *paths)
+    assert result.exit_code == 2
+    assert all(f"{path}:9:" in result.stderr for path in paths)
