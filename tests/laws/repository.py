@@ -62,6 +62,10 @@ class Repository:
         kind = self.type_of(digest)
         return None if kind is None else kind == "index"
 
+    def is_unread_index(self, digest: str) -> bool:
+        """What would go along with it nobody can tell."""
+        return "children" not in self.lines[digest] and self.is_index(digest) is not False
+
     def tag_subject(self, digest: str, tag: str) -> str | None:
         """'A referrer (`subject`, the referrers tag scheme, cosign's `.sig`/`.att`/`.sbom` tags)'."""
         if found := _COSIGN.fullmatch(tag):
@@ -180,24 +184,14 @@ class Repository:
 
     def size(self, digest: str) -> int | None:
         """'An index's size, where the registry doesn't say, is its own and that of its platforms.'"""
-        parts = self._sized(digest)
-        if parts is None or not parts:
-            return None
-        return sum(int(self.lines[part]["size_bytes"]) for part in parts)
-
-    def _sized(self, digest: str) -> set[str] | None:
-        """The images that say their size and together are this one; nothing if one doesn't."""
-        if self.lines[digest].get("size_bytes") is not None:
-            return {digest}
-        if not self.is_index(digest) or not self.children(digest):
-            return None
-        found: set[str] = set()
-        for child in self.children(digest):
-            parts = self._sized(child)
-            if parts is None:
-                return None
-            found |= parts
-        return found
+        said = self.lines[digest].get("size_bytes")
+        if said is not None or not self.is_index(digest):
+            return None if said is None else int(said)
+        # A nested index that holds others is no platform; what it says of itself may be itself alone, or all.
+        leaves = [member for member in self.descendants(digest) if not self.children(member)]
+        sizes = [self.lines[leaf].get("size_bytes") for leaf in leaves]
+        known = [int(size) for size in sizes if size is not None]
+        return sum(known) if known and len(known) == len(sizes) else None
 
     # --- what is protected with it ------------------------------------------------------------------------
 

@@ -66,6 +66,9 @@ def decide_one(
         if repo.time(digest) is None:
             condemned = [(rule, tags) for rule, tags in condemned if rule.body.get("undated")]
         verdict = sentence(repo, digest, condemned)
+        # Deleting an index whose platforms nobody knows would leave them behind as plain untagged images.
+        if repo.is_unread_index(digest):
+            verdict = None
         young = is_young(repo, digest, grace)
         # It says 'kept when **any** of its tags is selected by a `keep` rule that holds'
         if verdict and not pairs_of(kept, digest) and digest not in protected and not young:
