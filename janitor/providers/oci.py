@@ -106,7 +106,7 @@ class Oci(Registry):
             endpoint=keys.endpoint, http=self._http, caller=self._caller, authenticator=authenticator
         )
         self.hosts = _hosts(keys.endpoint, spec.aliases)
-        self.abilities = Abilities(lists_untagged=False, untags=keys.deletes_tags, restores=True)
+        self.abilities = Abilities(lists_untagged=False, untags=keys.deletes_tags)
 
     @classmethod
     def open(cls, spec: RegistrySpec, context: Context) -> Self:
