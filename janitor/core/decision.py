@@ -275,7 +275,7 @@ def _saved(inventory: Inventory, votes: Votes, protections: Protections, grace: 
     condemned, archived, along, moved = closed(shape, condemned & unsaved, archived & unsaved, staying)
     with_young_platform = {
         i
-        for i in (condemned | archived if shape.children else ())
+        for i in (condemned | archived) & shape.children.keys()
         if any((p in along or p in moved) and fresh(p) for p in shape.platforms(i))
     }
     if with_young_platform:

@@ -61,14 +61,13 @@ class Facts:
         first, latest = _FIRST_REAL_TIME, self._latest_real
         pushes = [None if (at := image.pushed_at) is None else at.timestamp() for image in self.images]
         times = [at if at is not None and first <= at <= latest else None for at in pushes]
+        tagged = [None if (at := image.tagged_at) is None else at.timestamp() for image in self.images]
         # A creation says when something was built, not when it came here: it counts only where no push does.
-        pushes_recorded = any(time is not None for time in times)
-        for i, image in enumerate(self.images):
-            tagged = image.tagged_at
-            if tagged is not None:
-                times[i] = _later(times[i], self._usable(tagged))
-            if not pushes_recorded:
-                times[i] = _later(times[i], self.created(i))
+        if times.count(None) == len(times):
+            times = [self.created(i) for i in range(len(times))]
+        for i, placed in enumerate(tagged):
+            if placed is not None and first <= placed <= latest:
+                times[i] = _later(times[i], placed)
         return times
 
     def ago(self, age: timedelta) -> float:

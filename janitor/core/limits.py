@@ -65,13 +65,11 @@ def oldest_first(decisions: Decisions) -> list[tuple[float, int]]:
     along = {**decisions.along, **decisions.archived_along}
     waits_for: dict[int, set[int]] = {}
     frees: dict[int, list[int]] = {}
-    for i in going:
-        bonds = shape.bound_to(i)
-        if bonds:
-            roots = {root for bond in bonds for root in along.get(bond, (bond,)) if root in going}
-            waits_for[i] = roots
-            for root in roots:
-                frees.setdefault(root, []).append(i)
+    for i in going & (shape.holders.keys() | shape.subjects.keys()):
+        roots = {root for bond in shape.bound_to(i) for root in along.get(bond, (bond,)) if root in going}
+        waits_for[i] = roots
+        for root in roots:
+            frees.setdefault(root, []).append(i)
     # Ranks turn (time, version, tag, digest) into one number, worked out from the newest on.
     times = {i: facts.time_or_last(i) for i in going}
     ranked = newest_first(times, lambda i: tie_break(facts, i))

@@ -71,7 +71,7 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     def matches(self, text: str) -> bool:
         """Whether the pattern matches the whole text, whatever its negation."""
-        return self._joined.hits(text) != 0
+        return self._joined.hits((text,))[0] != 0
 
     def group(self, name: str, text: str) -> str | None:
         """The group of that name, where the pattern matches and the group took part; else ``None``.
@@ -143,8 +143,12 @@ class TagMatcher:
 
     def select(self, tag: str) -> int:
         """The lists that select the tag: bit i is set for ``lists[i]``."""
-        hits = self._joined.hits(tag)
-        return hits & ~(hits >> self._lists) & self._all
+        return self.select_each((tag,))[0]
+
+    def select_each(self, tags: Sequence[str]) -> list[int]:
+        """As :meth:`select`, for many tags at once."""
+        lists, everything = self._lists, self._all
+        return [hits & ~(hits >> lists) & everything for hits in self._joined.hits(tags)]
 
 
 def parse_pattern(text: str, kind: PatternKind) -> Pattern:
@@ -152,15 +156,22 @@ def parse_pattern(text: str, kind: PatternKind) -> Pattern:
     return Pattern(text=text, kind=kind)
 
 
+def groups_of(patterns: PatternList, tags: Sequence[str], name: str) -> list[str | None]:
+    """The group that each tag falls in: the first positive pattern that matches and gives it decides."""
+    giving = [pattern for pattern in patterns.patterns if not pattern.negated and name in pattern.group_names]
+    if len(giving) == 1:
+        group = giving[0].group
+        return [group(name, tag) for tag in tags]
+    return [next(filter(_is_some, (pattern.group(name, tag) for pattern in giving)), None) for tag in tags]
+
+
 def group_of(patterns: PatternList, tag: str, name: str) -> str | None:
-    """The group that a tag falls in: the first positive pattern that matches and gives it decides."""
-    for pattern in patterns.patterns:
-        if pattern.negated:
-            continue
-        group = pattern.group(name, tag)
-        if group is not None:
-            return group
-    return None
+    """As :func:`groups_of`, of one tag."""
+    return groups_of(patterns, (tag,), name)[0]
+
+
+def _is_some(group: str | None) -> bool:
+    return group is not None
 
 
 class _Shape(msgspec.Struct, frozen=True, kw_only=True):
@@ -214,19 +225,21 @@ class _Joined:
         self._ranges = tuple(ranges.items())
         self._automata = tuple(_automata(tuple(expressions.items())))
 
-    def hits(self, text: str) -> int:
-        hits = self._always | self._literals.get(text, 0)
+    def hits(self, texts: Sequence[str]) -> list[int]:
+        """The union of masks for each text; a step at a time over all texts, which is what makes it cheap."""
+        always, literals = self._always, self._literals.get
+        hits = [always | literals(text, 0) for text in texts]
         for length, prefixes in self._prefixes:
-            hits |= prefixes.get(text[:length], 0)
+            get = prefixes.get
+            hits = [known | get(text[:length], 0) for known, text in zip(hits, texts, strict=True)]
         if self._ranges or self._prereleases:
-            version = parse_version(text)
-            if version is not None:
-                hits |= self._hits_of_version(version)
-        if self._automata:
-            encoded = _encoded(text)
-            for match, masks in self._automata:
-                for index in match(encoded) or ():
-                    hits |= masks[index]
+            for n, version in enumerate(map(parse_version, texts)):
+                if version is not None:
+                    hits[n] |= self._hits_of_version(version)
+        for match, masks in self._automata:
+            for n, text in enumerate(texts):
+                for index in match(_encoded(text)) or ():
+                    hits[n] |= masks[index]
         return hits
 
     def _hits_of_version(self, version: Version) -> int:

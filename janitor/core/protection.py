@@ -103,9 +103,8 @@ class Protector:
                 found |= self._hold_tags(wanted, facts, slots, images, tags)
             if named is self._in_use:
                 references = frozenset(found)
-        for i, image in enumerate(facts.images):
-            if image.locked:
-                images.setdefault(i, []).append("it is locked")
+        for i in [i for i, image in enumerate(facts.images) if image.locked]:
+            images.setdefault(i, []).append("it is locked")
         for i in facts.shape.shut:
             images.setdefault(i, []).append("what it holds could not be read")
         for i in facts.shape.indexes_holding(images) - images.keys() if facts.shape.holders else ():
@@ -118,11 +117,10 @@ class Protector:
 
     def _protected_slots(self, slots: Slots, bits: Sequence[int]) -> Iterable[tuple[int, str]]:
         every = sum(bits)
-        for s, selected in enumerate(slots.selected):
-            if selected & every:
-                for bit, (_, why) in zip(bits, self.lists, strict=True):
-                    if selected & bit:
-                        yield s, why.format(tag=slots.tag[s])
+        for s in [s for s, selected in enumerate(slots.selected) if selected & every]:
+            for bit, (_, why) in zip(bits, self.lists, strict=True):
+                if slots.selected[s] & bit:
+                    yield s, why.format(tag=slots.tag[s])
 
     @staticmethod
     def _hold_tags(

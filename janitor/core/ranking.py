@@ -8,13 +8,13 @@ condition itself is unknown: they are kept by ``keep`` rules and spared by ``del
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import cast
 from zoneinfo import ZoneInfo
 
 from janitor.core.facts import Facts
-from janitor.core.pattern import PatternList, group_of
+from janitor.core.pattern import PatternList, groups_of
 from janitor.core.policy import Condition, OrderBy, Period, Rule, Side
 from janitor.core.selection import Chosen, Slots
 from janitor.core.version import Version, parse_version
@@ -48,20 +48,21 @@ class Ranks:
         self._unplaced.update(s for s in chosen.slots if image[s] in outside)
         return [s for s in chosen.slots if image[s] not in outside]
 
-    def _by_image(self, placed: Iterable[int]) -> _Group:
-        members: _Group = {}
+    def _by_image(self, placed: Sequence[int]) -> _Group:
         image = self._slots.image
-        for s in placed:
-            members.setdefault(image[s], []).append(s)
+        members: _Group = {image[s]: [s] for s in placed}
+        if len(members) != len(placed):
+            members = {i: [] for i in members}
+            for s in placed:
+                members[image[s]].append(s)
         return members
 
-    def _grouped(self, rule: Rule, placed: Iterable[int]) -> list[_Group]:
+    def _grouped(self, rule: Rule, placed: Sequence[int]) -> list[_Group]:
         """Slots by image in each group; slots of an unknown group are set aside."""
         patterns = rule.select.tags or PatternList(patterns=rule.select.tags_all)
         groups: dict[str, list[int]] = {}
-        for s in placed:
-            tag = self._slots.tag[s]
-            group = None if tag is None else group_of(patterns, tag, rule.group_by or "")
+        tags = [self._slots.tag[s] or "" for s in placed]
+        for s, group in zip(placed, groups_of(patterns, tags, rule.group_by or ""), strict=True):
             if group is None:
                 self._unplaced.add(s)
             else:
@@ -187,6 +188,8 @@ def tie_break(facts: Facts, i: int) -> _TieBreak:
 def newest_first(values: Mapping[int, float], tie: Callable[[int], _TieBreak]) -> list[int]:
     """Sort images by value, newest first; the costly tie-break is asked only where values are equal."""
     ordered = sorted(values, key=values.__getitem__, reverse=True)
+    if len(set(values.values())) == len(ordered):
+        return ordered
     start = 0
     for end in range(1, len(ordered) + 1):
         if end == len(ordered) or values[ordered[end]] != values[ordered[start]]:

@@ -52,8 +52,8 @@ class Slots:
                 self.untagged.append(len(self.image))
                 self.image.append(i)
                 self.tag.append(None)
-        select = matcher.select
-        self.selected: list[int] = [0 if tag is None else select(tag) for tag in self.tag]
+        tagged = iter(matcher.select_each([tag for tag in self.tag if tag is not None]))
+        self.selected: list[int] = [0 if tag is None else next(tagged) for tag in self.tag]
 
     def of(self, i: int) -> range:
         """The slots of a candidate."""

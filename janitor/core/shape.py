@@ -67,28 +67,23 @@ class Shape:
 
     def _link(self, images: Sequence[Image]) -> set[int]:
         """Fill in all links; the referrers whose subjects are all absent are returned."""
-        adrift: set[int] = set()
         for i, image in enumerate(images):
             if image.children:
                 self._hold(i, image.children)
             elif image.children is UNSET and _is_index(image):
                 self.shut.add(i)
-            schemed = None
-            for tag in image.tags:
-                if tag.startswith(_SCHEME_PREFIX):
-                    schemed = tag
-            if image.subject is None and schemed is None:
-                continue
-            named = self._subjects_named(image, i)
-            if not named:
-                continue
+        referring = {i for i, image in enumerate(images) if image.subject is not None}
+        referring.update(i for i, tags in enumerate(self.tags) for tag in tags if tag[:7] == _SCHEME_PREFIX)
+        adrift: set[int] = set()
+        for i in sorted(referring):
+            named = self._subjects_named(images[i], i)
             there = tuple(dict.fromkeys(self.at[digest] for digest in named if digest in self.at))
-            if not there:
+            if there:
+                self.subjects[i] = there
+                for subject in there:
+                    self.referrers.setdefault(subject, []).append(i)
+            elif named:
                 adrift.add(i)
-                continue
-            self.subjects[i] = there
-            for subject in there:
-                self.referrers.setdefault(subject, []).append(i)
         self._orphans_unknown = bool(adrift) and not self.subjects
         return adrift
 
@@ -117,20 +112,19 @@ class Shape:
         return [digest for digest in named if digest != image.digest]
 
     def _candidates(self, images: Sequence[Image], adrift: AbstractSet[int]) -> list[int]:
-        candidates = []
-        for i, tags in enumerate(self.tags):
-            if tags:
-                candidates.append(i)
-            elif i in self.holders or i in self.subjects:
-                continue
+        out: set[int] = set()
+        for i in [i for i, tags in enumerate(self.tags) if not tags]:
+            if (
+                i in self.holders
+                or i in self.subjects
+                or self.shut
+                or (i in adrift and self._orphans_unknown)
+            ):
+                out.add(i)
             elif i in adrift:
                 self.tags[i] = images[i].tags
-                if not self._orphans_unknown and not self.shut:
-                    self.orphans.add(i)
-                    candidates.append(i)
-            elif not self.shut:
-                candidates.append(i)
-        return candidates
+                self.orphans.add(i)
+        return [i for i in range(len(images)) if i not in out]
 
     def platforms(self, i: int) -> tuple[int, ...]:
         """All that an index holds, at any depth, each once; empty for what is no index."""

@@ -77,7 +77,7 @@ class Version(msgspec.Struct, frozen=True, dict=True):
         return f"{text}-{self.prerelease}" if self.prerelease else text
 
 
-class Range(msgspec.Struct, frozen=True, kw_only=True):
+class Range(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Versions whose precedence is not below ``lower`` and below ``upper``.
 
     ``named`` holds the three numbers of every version whose pre-release the range names.
@@ -92,7 +92,11 @@ class Range(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the version lies in the range; a pre-release only if the range names one of its version."""
         if version.prerelease and (version.major, version.minor, version.patch) not in self.named:
             return False
-        return self.lower <= version.precedence < self.upper
+        return self._is_whole or self.lower <= version.precedence < self.upper
+
+    @cached_property
+    def _is_whole(self) -> bool:
+        return self.lower == _LOWEST and self.upper == _HIGHEST
 
 
 # A repository's tags are asked for their version by matching, by groups and by ties; 4,096 hold most.

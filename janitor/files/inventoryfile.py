@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import chain, pairwise
+from operator import attrgetter
 from pathlib import Path
 from typing import IO, Annotated
 
@@ -28,7 +29,9 @@ Digest = Annotated[str, msgspec.Meta(pattern=rf"\A{_DIGEST}\Z")]
 # A pattern of msgspec costs half as much again as the whole line does else (0.75 us), so that the digests of
 # images, of which every line has one, are checked all at once.
 _is_digest = re.compile(_DIGEST).fullmatch
-_are_digests = re.compile(rf"(?:{_DIGEST}\n)*").fullmatch
+
+# So many bytes are decoded at a time; an image takes about a kilobyte once it is decoded.
+_BLOCK = 2**18
 
 # Far beyond any image's tags and labels: manifests themselves are limited to 4 MiB.
 _MAX_LINE = 16 * 2**20
@@ -98,30 +101,73 @@ def _repositories(
     stream: IO[bytes], name: str, wanted: str | None
 ) -> Iterator[tuple[str, str, list[ImageLine]]]:
     seen: set[tuple[str, str]] = set()
-    registry = repository = ""
+    place = "", ""
     images: list[ImageLine] = []
-    first = number = 0  # the line at which the repository began, the line that was read
-    decode, readline = _decoder.decode, stream.readline
-    while raw := readline(_MAX_LINE):
-        number += 1
-        try:
-            image = decode(raw)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            if raw.isspace() and all(rest.isspace() for rest in stream):
-                break  # empty lines at the very end
-            raise FileError(f"{name}:{number}: {_told(raw, error)}") from error
-        if image.type is None:
-            image = _typed(image)
-        if image.repository == repository and image.registry == registry:
-            images.append(image)
+    first = 0  # the line at which the repository began
+    for number, together in _runs(stream, name):
+        here = together[0].registry, together[0].repository
+        if here == place:
+            images += together
             continue
-        if images and wanted in (None, registry):
-            yield registry, repository, _checked(images, name, first)
-        registry, repository, images, first = image.registry, image.repository, [image], number
-        if wanted in (None, registry):
-            _note(seen, registry, repository, f"{name}:{number}")
-    if images and wanted in (None, registry):
-        yield registry, repository, _checked(images, name, first)
+        if images and wanted in (None, place[0]):
+            yield *place, _checked(images, name, first)
+        place, images, first = here, together, number
+        if wanted in (None, here[0]):
+            _note(seen, *here, f"{name}:{number}")
+    if images and wanted in (None, place[0]):
+        yield *place, _checked(images, name, first)
+
+
+def _runs(stream: IO[bytes], name: str) -> Iterator[tuple[int, list[ImageLine]]]:
+    """Lines that stand together and name one repository, with the number of the first."""
+    for number, images in _blocks(stream, name):
+        places = list(map(_place, images))
+        ends = [n for n, (here, after) in enumerate(pairwise(places), 1) if here != after]
+        for start, end in pairwise((0, *ends, len(images))):
+            yield number + start, images[start:end]
+
+
+def _blocks(stream: IO[bytes], name: str) -> Iterator[tuple[int, list[ImageLine]]]:
+    """Lines, many decoded at a time, with the number of the first; one by one where that fails."""
+    number = 1
+    rest = b""
+    while True:
+        block = stream.read(_BLOCK)
+        whole, end, rest = (rest + block).rpartition(b"\n") if block else (rest, b"", b"")
+        if whole:
+            try:
+                images = _decoder.decode_lines(whole)
+            except (msgspec.MsgspecError, UnicodeDecodeError):
+                images = []
+            # Empty lines are skipped when many are decoded; only the very end may have any.
+            if len(images) != whole.count(b"\n") + 1:
+                yield from _one_by_one(whole + end, number, name, stream)
+            elif None in map(_type, images):
+                yield number, list(map(_typed, images))
+            else:
+                yield number, images
+            number += len(images)
+        if not block:
+            return
+        if len(rest) > _MAX_LINE:
+            raise FileError(f"{name}:{number}: {_told(rest, ValueError())}")
+
+
+_type = attrgetter("type")
+_place = attrgetter("registry", "repository")
+
+
+def _one_by_one(
+    block: bytes, number: int, name: str, stream: IO[bytes]
+) -> Iterator[tuple[int, list[ImageLine]]]:
+    lines = block.splitlines(keepends=True)
+    for place, raw in enumerate(lines):
+        try:
+            yield number + place, [_typed(_decoder.decode(raw))]
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            if all(line.isspace() for line in (*lines[place:], *stream)):
+                return  # empty lines at the very end
+            raise FileError(f"{name}:{number + place}: {_told(raw, error)}") from error
 
 
 def _note(seen: set[tuple[str, str]], registry: str, repository: str, place: str) -> None:
@@ -145,6 +191,8 @@ def _told(raw: bytes, error: Exception) -> str:
 
 
 def _typed(line: ImageLine) -> ImageLine:
+    if line.type is not None:
+        return line
     told = type_from_media_types(line.media_type, line.artifact_type, line.tags)
     return line if told is None else msgspec.structs.replace(line, type=told)
 
@@ -152,18 +200,28 @@ def _typed(line: ImageLine) -> ImageLine:
 def _checked(images: list[ImageLine], name: str, first: int) -> list[ImageLine]:
     """Refuse what is no digest, a digest that stands twice, and a tag on two images; ``first`` is a line."""
     digests = [image.digest for image in images]
-    joined = "\n".join(digests) + "\n"
     tags = list(chain.from_iterable([image.tags for image in images]))
     distinct = set(tags)
     if (
-        _are_digests(joined) is None
-        or joined.count("\n") != len(digests)
+        not (_are_sha256(digests) or all(map(_is_digest, digests)))
         or len(set(digests)) != len(digests)
         or len(distinct) != len(tags)
         or "" in distinct
     ):
         raise FileError(_wrong(images, name, first))
     return images
+
+
+def _are_sha256(digests: list[str]) -> bool:
+    """Whether all are digests of SHA-256, told in a few steps over all of them."""
+    if {digest[:7] for digest in digests} != {"sha256:"} or set(map(len, digests)) != {71}:
+        return False
+    digits = "".join([digest[7:] for digest in digests])
+    try:
+        bytes.fromhex(digits)
+    except ValueError:
+        return False
+    return digits.isalnum() and digits == digits.lower()
 
 
 def _wrong(images: list[ImageLine], name: str, first: int) -> str:

@@ -16,7 +16,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from typing import TypeVar
-from urllib.parse import urljoin
 
 import msgspec
 
@@ -42,7 +41,7 @@ from janitor.net.answers import (
 from janitor.net.bearer import Authenticator, Scope
 from janitor.net.caller import Caller, Kind, Purpose, Trouble
 from janitor.net.grammar import check_digest, check_name, check_tag, next_link
-from janitor.net.http import JSON_LIMIT, Http, Response, origin_of, show, trouble
+from janitor.net.http import JSON_LIMIT, Http, Response, join, origin_of, show, trouble
 from janitor.net.ocierrors import first_error
 
 T = TypeVar("T")
@@ -258,7 +257,7 @@ class Distribution:
     def _page(self, request: _Request, read: Callable[[Response], P]) -> tuple[P, str | None]:
         def read_both(response: Response) -> tuple[P, str | None]:
             link = next_link(response.headers.getlist("Link"))
-            following = urljoin(request.url, link) if link else None
+            following = join(request.url, link) if link else None
             if following is not None and origin_of(following) != self._origin:
                 raise Malformed(f"{request.what}: the next page is said to be elsewhere ({show(following)})")
             return read(response), following

@@ -84,6 +84,14 @@ def show(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
+def join(base: str, link: str) -> str:
+    """Resolve a link against the URL that gave it; raises Malformed of what is no link."""
+    try:
+        return urljoin(base, link)
+    except ValueError:
+        raise Malformed(f"{show(base)} gives a link that is none") from None
+
+
 class Http:
     """Connections to any host, pooled. Used from many threads; close() gives the connections back.
 
@@ -302,7 +310,7 @@ def _next_hop(method: str, response: Response, headers: Mapping[str, str]) -> tu
         raise Malformed(f"{here} redirects to nowhere ({response.status} without Location)")
     if method not in {"GET", "HEAD"}:
         raise Malformed(f"{here} redirects a {method} ({response.status}), which is not followed")
-    url = urljoin(response.url, location)
+    url = join(response.url, location)
     before, after = origin_of(response.url), origin_of(url)
     if before.scheme == "https" and after.scheme == "http":
         raise Malformed(f"{here} redirects from https to http ({show(url)}), which is not followed")
