@@ -34,6 +34,8 @@ from janitor.policyfile.reader import Block, Reader, quoted
 from janitor.policyfile.values import read_values
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+# A rule's text stands in every line of a plan that cites it.
+_MAX_TEXT = 500
 # What narrows a rule to some repositories speaks of all images there; the rest speaks of images.
 _NARROWING = frozenset({"repositories", "registries"})
 _VERSION_GROUPS = frozenset({"major", "minor"})
@@ -126,7 +128,7 @@ def _rule(reader: Reader, rule: Block, name: str, zone: tzinfo, uses: list[Regis
                 conditions=conditions,
                 group_by=values.get("group_by"),
                 order_by=OrderBy(values.get("order_by", OrderBy.TIME)),
-                text=f"{side} {flow(block.node)}",
+                text=shown(f"{side} {flow(block.node)}", _MAX_TEXT),
                 **{option: values[option] for option in OPTIONS if option in values},
             )
     return None

@@ -168,10 +168,3 @@ def test_bytes_that_are_no_text_are_refused_at_their_place(data: bytes, said: st
 
 def test_line_ends_of_windows_are_line_ends() -> None:
     assert flow(_read("a: b\r\nc:\r\n- d\r\n")) == "{a: b, c: [d]}"
-
-
-def test_any_bytes_are_read_or_refused() -> None:
-    for seed in range(256):
-        problems = Problems()
-        data = bytes((seed * n * n + n) % 256 for n in range(300))
-        assert read("x.yaml", data, problems) is not None or problems
