@@ -120,6 +120,9 @@ class Repository:
 
     def is_candidate(self, digest: str) -> bool:
         """Whether rules may speak of it at all."""
+        # Deleting an index whose platforms nobody knows would leave them behind as plain untagged images.
+        if self.is_unread_index(digest):
+            return False
         # It says 'A **tagged** image that an index names is judged by its tags as any other'; of referrers:
         # 'one with a tag of its own beside those is judged as a tagged child is'
         if self.own_tags(digest):
@@ -133,6 +136,12 @@ class Repository:
                 return True
         # It says 'An untagged image that an index names … is no candidate of its own'
         return not self.holders(digest) and not self.has_unread_index
+
+    def goes_along(self, digest: str) -> bool:
+        """Whether it has no judgement of its own, and goes with what it lives with."""
+        return (
+            not self.is_candidate(digest) and not self.own_tags(digest) and not self.is_unread_index(digest)
+        )
 
     # --- its time -----------------------------------------------------------------------------------------
 

@@ -66,9 +66,6 @@ def decide_one(
         if repo.time(digest) is None:
             condemned = [(rule, tags) for rule, tags in condemned if rule.body.get("undated")]
         verdict = sentence(repo, digest, condemned)
-        # Deleting an index whose platforms nobody knows would leave them behind as plain untagged images.
-        if repo.is_unread_index(digest):
-            verdict = None
         young = is_young(repo, digest, grace)
         # It says 'kept when **any** of its tags is selected by a `keep` rule that holds'
         if verdict and not pairs_of(kept, digest) and digest not in protected and not young:
@@ -218,7 +215,7 @@ def goes_along(repo: Repository, roots: Mapping[str, str], protected: set[str]) 
     while changed:
         changed = False
         for digest in repo.lines:
-            if digest in along or digest in protected or repo.is_candidate(digest):
+            if digest in along or digest in protected or not repo.goes_along(digest):
                 continue
             kinds = {roots.get(other) or along.get(other) for other in above(repo, digest)}
             if kinds and None not in kinds:

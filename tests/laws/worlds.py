@@ -136,8 +136,12 @@ def _image(choose: Chooser, number: int, earlier: list[int], *, pushes: bool | N
 def _facts(choose: Chooser, *, pushes: bool | None) -> Body:
     """What a registry may know of an image, or not."""
     facts: Body = {"size_bytes": choose.pick([300, 100, 300, 500, 1000, None])}
-    if choose.rarely(2) if pushes is None else pushes:
-        facts["pushed_at"] = None if choose.rarely(12) else _time(choose)
+    if pushes is None:
+        # Some are recorded, and not all of these are times.
+        if choose.rarely(2):
+            facts["pushed_at"] = None if choose.rarely(6) else _time(choose)
+    elif pushes:
+        facts["pushed_at"] = choose.pick(_USABLE)
     facts["created_at"] = None if choose.rarely(3) else _time(choose)
     if not choose.rarely(4):
         facts["pulled_at"] = None if choose.rarely(4) else choose.pick(_USABLE)
@@ -158,7 +162,7 @@ def _repository(choose: Chooser, registry: str, name: str, *, plain: bool) -> li
     """The lines of one repository. ``plain``: nothing is left unknown of the whole."""
     count = choose.pick([1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 14])
     numbers = choose.some(range(1, count + 1), count, count)
-    pushes = choose.pick([True, True, False] if plain else [True, True, True, False, None])
+    pushes = choose.pick([True, True, False] if plain else [True, True, False, None])
     lines: list[Body] = []
     for at, number in enumerate(numbers):
         lines.append(_image(choose, number, numbers[:at], pushes=pushes))
