@@ -355,9 +355,9 @@ def _no_answer(cause: BaseException, host: str) -> Trouble | None:
             return Trouble(Kind.FINAL, Unreachable(f"{message}; ca_file names the authority to trust"))
         case u3.NameResolutionError():
             return _unreachable(f"{host} can't be found: its name does not resolve")
-        case u3.ConnectTimeoutError():
+        case u3.ConnectTimeoutError() if not isinstance(cause, u3.NewConnectionError):
             return _unreachable(f"{host} accepted no connection in {CONNECT_TIMEOUT_S:.0f} s")
-        case u3.TimeoutError() | TimeoutError():
+        case u3.ReadTimeoutError() | TimeoutError():
             return _unreachable(f"{host} did not answer in {READ_TIMEOUT_S:.0f} s")
         case OSError() if cause.strerror:
             return _unreachable(f"{host}: {cause.strerror.lower()}")
