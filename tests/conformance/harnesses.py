@@ -35,7 +35,8 @@ class Harness(msgspec.Struct, frozen=True, kw_only=True):
 
     ``deletes``, ``untags``: really, not only in plans. ``untagged``: what nothing names is listed too.
     ``referrers``: the registry tells them itself; else clients keep the fallback tag. ``collects``: what has
-    no tag is the registry's own to delete, and refused to others. ``faults``: what goes wrong is tried here.
+    no tag is the registry's own to delete, and refused to others. ``tokens``: a token server gives them out.
+    ``faults``: what goes wrong is tried here.
     ``remembers``: what was read of manifests is kept by a memory. ``peers``: real programs that must be
     installed.
     """
@@ -48,6 +49,7 @@ class Harness(msgspec.Struct, frozen=True, kw_only=True):
     untagged: bool = False
     referrers: bool = False
     collects: bool = False
+    tokens: bool = False
     faults: bool = False
     remembers: bool = False
     peers: tuple[str, ...] = ()
@@ -261,6 +263,7 @@ def _oci(flavour: Flavour, access: Access | None = None, **can: Any) -> Harness:
         open=_simulated(flavour, access, **keys),
         referrers=flavour.referrers,
         collects=flavour.tags_only,
+        tokens=access is not None and access.scheme is Scheme.BEARER,
         remembers=True,
         **can,
     )

@@ -13,7 +13,7 @@ from tests.conformance.worlds import small
 from tests.simulators.server import Foreign
 
 FAULTS = ("throttle", "error", "reset", "slow", "cut", "cut-json", "unauthorized")
-PAGED = ("repeated-page", "foreign-link")
+PAGED = ("repeated-page", "endless-page", "foreign-link")
 PLACES = ("/_catalog", "/tags/list", "/manifests/", "/blobs/", "/referrers/")
 ALWAYS = 1_000_000
 

@@ -11,6 +11,8 @@ from tests.conformance.stages import Memory, StageOf
 from tests.conformance.worlds import everything, small
 from tests.factories import image
 
+TAG_FAULTS = ("error", "cut", "cut-json", "reset", "repeated-page", "endless-page", "foreign-link")
+
 
 @on(deletes=True)
 def test_the_tags_of_each_image_are_those_that_are_there(harness: Harness, stage_of: StageOf) -> None:
@@ -50,7 +52,7 @@ def test_tags_come_from_the_registry_and_not_from_memory(harness: Harness, stage
 
 
 @on(faults=True, deletes=True)
-@pytest.mark.parametrize("kind", ["error", "cut", "cut-json", "reset", "repeated-page", "foreign-link"])
+@pytest.mark.parametrize("kind", TAG_FAULTS)
 def test_tags_that_can_not_be_read_are_an_error(harness: Harness, stage_of: StageOf, kind: str) -> None:
     stage = stage_of(harness, small(harness))
     images = stage.images("a", [stage.world["a"].tags["1"]])

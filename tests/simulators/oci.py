@@ -135,12 +135,17 @@ class OciServer(Server):
     def spoil(self, fault: Fault, request: Request) -> Answer:
         if fault.kind is FaultKind.UNAUTHORIZED:
             return self.guard.challenge("", self._realm)
+        if fault.kind is FaultKind.REDIRECT:
+            return Answer(status=307, headers={"Location": f"{self.foreign}{request.target}"})
         answer = super().spoil(fault, request)
         match fault.kind:
             case FaultKind.LOST_PAGE:
                 headers = {name: value for name, value in answer.headers.items() if name != "Link"}
             case FaultKind.REPEATED_PAGE:
                 headers = dict(answer.headers) | _link(request.target)
+            case FaultKind.ENDLESS_PAGE:
+                joint = "&" if "?" in request.target else "?"
+                headers = dict(answer.headers) | _link(f"{request.target}{joint}again={fault.struck}")
             case FaultKind.FOREIGN_LINK:
                 headers = dict(answer.headers) | _link(f"{self.foreign}{request.target}")
             case FaultKind.WRONG_DIGEST:

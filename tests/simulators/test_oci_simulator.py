@@ -423,10 +423,22 @@ def test_pages_can_be_lost_repeated_or_lead_elsewhere(server: OciServer, world: 
     fresh(server, world, ZOT)
     server.foreign = "http://127.0.0.1:9"
     world.push("a", tags=["1", "2", "3"])
-    for kind in ("lost-page", "repeated-page", "foreign-link"):
+    for kind in ("lost-page", "repeated-page", "endless-page", "foreign-link"):
         world.fault(kind)
-    links = [ask(server, "GET", "/v2/a/tags/list").next for _ in range(3)]
-    assert links == [None, "/v2/a/tags/list", "http://127.0.0.1:9/v2/a/tags/list"]
+    links = [ask(server, "GET", "/v2/a/tags/list").next for _ in range(4)]
+    assert links == [
+        None,
+        "/v2/a/tags/list",
+        "/v2/a/tags/list?again=1",
+        "http://127.0.0.1:9/v2/a/tags/list",
+    ]
+
+
+def test_a_request_can_be_sent_elsewhere(server: OciServer, world: World) -> None:
+    server.foreign = "http://127.0.0.1:9"
+    world.fault("redirect")
+    reply = ask(server, "GET", "/v2/a/tags/list")
+    assert (reply.status, reply.headers["Location"]) == (307, "http://127.0.0.1:9/v2/a/tags/list")
 
 
 def test_a_manifest_can_be_other_bytes_than_its_digest_says(server: OciServer, world: World) -> None:

@@ -89,7 +89,9 @@ class FaultKind(StrEnum):
     CUT_JSON = "cut-json"  # half of the body, as if it were all
     LOST_PAGE = "lost-page"  # a page without its Link though more follow: nobody can tell
     REPEATED_PAGE = "repeated-page"  # the Link names the page that it stands on
+    ENDLESS_PAGE = "endless-page"  # the Link leads to the same entries under ever other names
     FOREIGN_LINK = "foreign-link"  # the Link names another host
+    REDIRECT = "redirect"  # 307 to another host
     WRONG_DIGEST = "wrong-digest"  # other bytes than those of the digest
     UNAUTHORIZED = "unauthorized"  # 401 though the credentials are good
     LOST_ANSWER = "lost-answer"  # done, and then the connection is reset
