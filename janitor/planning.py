@@ -203,6 +203,8 @@ def make_plan(
             decisions = opened.decide(event, decider, premises)
             draft = assemble(decisions)
             lines = spool.put(draft.actions, draft.needs if rationed else None)
+            if not rationed:
+                draft.tally.times = None
             stays = spool.note_stays(decisions) if noting_stays else (0, 0)
             drafted.append(_Drafted(tally=draft.tally, unit=unit, lines=lines, stays=stays))
             _note(opened, draft, decisions, notes)

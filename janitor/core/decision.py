@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 
@@ -267,16 +267,17 @@ def _saved(inventory: Inventory, votes: Votes, protections: Protections, grace: 
     """Passes 3 and 4: what is protected, young or held stays."""
     facts, shape = votes.facts, votes.facts.shape
     staying = protections.images.keys()
-    fresh = _Fresh(facts, grace)
+    fresh = _arrived_within(facts, grace)
     condemned, archived = votes.verdicts()
     taken = condemned | archived
-    young = {i for i in taken if fresh(i)}
+    young = fresh(taken)
     unsaved = taken - young - staying
     condemned, archived, along, moved = closed(shape, condemned & unsaved, archived & unsaved, staying)
+    young_along = fresh((*along, *moved))
     with_young_platform = {
         i
         for i in (condemned | archived) & shape.children.keys()
-        if any((p in along or p in moved) and fresh(p) for p in shape.platforms(i))
+        if not young_along.isdisjoint(shape.platforms(i))
     }
     if with_young_platform:
         condemned, archived, along, moved = closed(
@@ -297,15 +298,19 @@ def _saved(inventory: Inventory, votes: Votes, protections: Protections, grace: 
 
 
 def _untags(
-    votes: Votes, protections: Protections, going: AbstractSet[int], fresh: _Fresh
+    votes: Votes,
+    protections: Protections,
+    going: AbstractSet[int],
+    fresh: Callable[[Iterable[int]], set[int]],
 ) -> dict[int, tuple[str, ...]]:
     untag = votes.book.untag
     if not untag:
         return {}
     slots, images = votes.slots, votes.facts.images
     untags: dict[int, tuple[str, ...]] = {}
-    for i in dict.fromkeys(slots.image[s] for s, mask in enumerate(votes.taken) if mask & untag):
-        if i in going or images[i].locked or fresh(i):
+    spoken = {slots.image[s] for s, mask in enumerate(votes.taken) if mask & untag} - going
+    for i in sorted(spoken - fresh(spoken)):
+        if images[i].locked:
             continue
         off = votes.untagged(i, protections.tags)
         if off:
@@ -313,17 +318,9 @@ def _untags(
     return untags
 
 
-class _Fresh:
-    """Whether an image arrived within the grace; one without any time is no concern of it."""
-
-    __slots__ = ("_cutoff", "_facts")
-
-    def __init__(self, facts: Facts, grace: timedelta) -> None:
-        self._facts = facts
-        self._cutoff = facts.ago(grace) if grace else None
-
-    def __call__(self, i: int) -> bool:
-        if self._cutoff is None:
-            return False
-        arrived = self._facts.arrived(i)
-        return arrived is not None and arrived > self._cutoff
+def _arrived_within(facts: Facts, grace: timedelta) -> Callable[[Iterable[int]], set[int]]:
+    """Tell which of some images arrived within the grace; one without any time is no concern of it."""
+    if not grace:
+        return lambda _: set()
+    arrivals, cutoff = facts.arrivals(), facts.ago(grace)
+    return lambda images: {i for i in images if (at := arrivals[i]) is not None and at > cutoff}

@@ -12,6 +12,7 @@ from collections import Counter
 from operator import attrgetter
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from janitor.core.decision import Decisions
 from janitor.core.limits import Tally, oldest_first
@@ -66,13 +67,13 @@ def assemble(decisions: Decisions) -> Draft:
 
 
 _digest = attrgetter("digest")
+_DELETE, _UNTAG, _ARCHIVE = ActionKind.DELETE, ActionKind.UNTAG, ActionKind.ARCHIVE
 
 
 def _going(decisions: Decisions, i: int) -> Action:
     deleting = i in decisions.condemned
-    mask = decisions.votes.taking(i, deleting=deleting)
-    names, reason = decisions.votes.book.words(mask)
-    return _action(decisions, i, ActionKind.DELETE if deleting else ActionKind.ARCHIVE, names, reason)
+    names, reason = decisions.votes.book.words(decisions.votes.taking(i, deleting=deleting))
+    return _action(decisions, i, _DELETE if deleting else _ARCHIVE, names, reason)
 
 
 def _going_along(decisions: Decisions, i: int, roots: tuple[int, ...]) -> Action:
@@ -80,10 +81,10 @@ def _going_along(decisions: Decisions, i: int, roots: tuple[int, ...]) -> Action
     for root in roots:
         mask |= decisions.votes.taking(root, deleting=root in decisions.condemned)
     names, _ = decisions.votes.book.words(mask)
-    kind = ActionKind.DELETE if i in decisions.along else ActionKind.ARCHIVE
-    first = min(decisions.inventory.images[root].digest for root in roots)
+    first = min([decisions.inventory.images[root].digest for root in roots])
     more = f" and {len(roots) - 1} more" if len(roots) > 1 else ""
-    return _action(decisions, i, kind, names, f"goes with {first[:_SHORT_DIGEST]}{more}")
+    reason = f"goes with {first[:_SHORT_DIGEST]}{more}"
+    return _action(decisions, i, _DELETE if i in decisions.along else _ARCHIVE, names, reason)
 
 
 def _untagged(decisions: Decisions, i: int) -> Action:
@@ -94,20 +95,26 @@ def _untagged(decisions: Decisions, i: int) -> Action:
         if votes.slots.tag[s] in removed:
             mask |= votes.taken[s] & votes.book.untag
     names, reason = votes.book.words(mask)
-    reason = f"stays for another of its tags; {reason}"
-    return msgspec.structs.replace(
-        _action(decisions, i, ActionKind.UNTAG, names, reason), remove_tags=removed
-    )
+    return _action(decisions, i, _UNTAG, names, f"stays for another of its tags; {reason}", removed)
 
 
-def _action(decisions: Decisions, i: int, kind: ActionKind, rules: tuple[str, ...], reason: str) -> Action:
-    image = decisions.inventory.images[i]
+def _action(
+    decisions: Decisions,
+    i: int,
+    kind: ActionKind,
+    rules: tuple[str, ...],
+    reason: str,
+    removed: tuple[str, ...] | UnsetType = UNSET,
+) -> Action:
+    inventory = decisions.inventory
+    image = inventory.images[i]
     return Action(
         action=kind,
-        registry=decisions.inventory.registry,
-        repository=decisions.inventory.repository,
+        registry=inventory.registry,
+        repository=inventory.repository,
         digest=image.digest,
         tags=image.tags,
+        remove_tags=removed,
         rules=rules,
         reason=reason,
         size_bytes=image.size_bytes,

@@ -126,10 +126,15 @@ class Facts:
         time = self.times[i]
         return float("inf") if time is None else time
 
-    def arrived(self, i: int) -> float | None:
-        """Its time, or a later change that nobody explains: what the grace counts from."""
-        changed = self.images[i].changed_at
-        return self.times[i] if changed is None else _later(self.times[i], self._usable(changed))
+    def arrivals(self) -> list[float | None]:
+        """Of each image its time, or a later change that nobody explains: what the grace counts from."""
+        changes = [(i, at) for i, image in enumerate(self.images) if (at := image.changed_at) is not None]
+        if not changes:
+            return self.times
+        arrivals = list(self.times)
+        for i, changed in changes:
+            arrivals[i] = _later(arrivals[i], self._usable(changed))
+        return arrivals
 
     def lookup(self, order: str) -> Callable[[int], float | None]:
         """The function that gives an image's place in this order (``time``, ``created`` or ``pulled``)."""

@@ -34,14 +34,14 @@ class Slots:
     a candidate; ``selected[s]`` has bit n set when list n of the matcher selects it.
     """
 
-    __slots__ = ("first", "image", "selected", "tag", "untagged")
+    __slots__ = ("_tags", "first", "image", "selected", "tag", "untagged")
 
     def __init__(self, facts: Facts, matcher: TagMatcher) -> None:
         self.image: list[int] = []
         self.tag: list[str | None] = []
         self.first: dict[int, int] = {}
         self.untagged: list[int] = []
-        tags = facts.shape.tags
+        tags = self._tags = facts.shape.tags
         for i in facts.shape.candidates:
             self.first[i] = len(self.image)
             if tags[i]:
@@ -58,10 +58,7 @@ class Slots:
     def of(self, i: int) -> range:
         """The slots of a candidate."""
         start = self.first[i]
-        end = start + 1
-        while end < len(self.image) and self.image[end] == i:
-            end += 1
-        return range(start, end)
+        return range(start, start + (len(self._tags[i]) or 1))
 
     def spans(self) -> Iterator[tuple[int, range]]:
         """Every candidate with its slots."""

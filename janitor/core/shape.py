@@ -203,20 +203,21 @@ def closed(
     Returned are the two sets, and what goes along with deletions and with moves to the archive.
     """
     condemned, archived = set(condemned), set(archived)
-    bound = {i for i in (*condemned, *archived) if i in shape.holders or i in shape.subjects}
+    bound = (condemned | archived) & (shape.holders.keys() | shape.subjects.keys())
     while True:
-        deleted_along = shape.along(condemned, staying)
-        moved_along = shape.along(condemned | archived, staying) if archived else deleted_along
-        gone = condemned | deleted_along.keys()
-        moved = condemned | archived | moved_along.keys()
-        held = {
-            i
-            for i in bound
-            if not all(bond in (gone if i in condemned else moved) for bond in shape.bound_to(i))
-        }
+        along = shape.along(condemned, staying)
+        moved = shape.along(condemned | archived, staying) if archived else along
+        held = _held(shape, bound & condemned, condemned | along.keys()) if bound else set()
+        if archived:
+            held |= _held(shape, bound & archived, condemned | archived | moved.keys())
         if not held:
-            only_moved = {i: roots for i, roots in moved_along.items() if i not in deleted_along}
-            return condemned, archived, deleted_along, only_moved
+            only_moved = {i: roots for i, roots in moved.items() if i not in along} if archived else {}
+            return condemned, archived, along, only_moved
         bound -= held
         condemned -= held
         archived -= held
+
+
+def _held(shape: Shape, images: Iterable[int], gone: set[int]) -> set[int]:
+    """Which of these something holds that isn't gone."""
+    return {i for i in images if not gone.issuperset(shape.bound_to(i))}

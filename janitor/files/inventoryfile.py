@@ -30,8 +30,8 @@ Digest = Annotated[str, msgspec.Meta(pattern=rf"\A{_DIGEST}\Z")]
 # images, of which every line has one, are checked all at once.
 _is_digest = re.compile(_DIGEST).fullmatch
 
-# So many bytes are decoded at a time; an image takes about a kilobyte once it is decoded.
-_BLOCK = 2**18
+# So many bytes are decoded at a time: what comes of them still fits a processor's cache.
+_BLOCK = 2**16
 
 # Far beyond any image's tags and labels: manifests themselves are limited to 4 MiB.
 _MAX_LINE = 16 * 2**20
@@ -121,7 +121,9 @@ def _repositories(
 def _runs(stream: IO[bytes], name: str) -> Iterator[tuple[int, list[ImageLine]]]:
     """Lines that stand together and name one repository, with the number of the first."""
     for number, images in _blocks(stream, name):
-        places = list(map(_place, images))
+        places = list(map(_repository, images))
+        if len(set(map(_registry, images))) > 1:
+            places = list(map(_place, images))
         ends = [n for n, (here, after) in enumerate(pairwise(places), 1) if here != after]
         for start, end in pairwise((0, *ends, len(images))):
             yield number + start, images[start:end]
@@ -154,6 +156,8 @@ def _blocks(stream: IO[bytes], name: str) -> Iterator[tuple[int, list[ImageLine]
 
 
 _type = attrgetter("type")
+_registry = attrgetter("registry")
+_repository = attrgetter("repository")
 _place = attrgetter("registry", "repository")
 
 

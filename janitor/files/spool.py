@@ -19,7 +19,6 @@ from janitor.core.report import Stay
 from janitor.core.story import why_stays
 from janitor.files.planfile import encode_lines
 
-
 _DELETE, _UNTAG, _ARCHIVE = ActionKind.DELETE, ActionKind.UNTAG, ActionKind.ARCHIVE
 
 
