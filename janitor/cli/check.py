@@ -18,9 +18,9 @@ def command(*, policies: tuple[str, ...], strict: bool) -> int:
 
     Mistakes stand at their places as FILE:LINE:COLUMN, all at once. No registry is asked anything.
     """
-    from janitor.cli.terminal import say  # noqa: PLC0415  help doesn't need it
-    from janitor.opening import kinds  # noqa: PLC0415  as above
-    from janitor.policyfile import load  # noqa: PLC0415  as above
+    from janitor.cli.terminal import say
+    from janitor.opening import kinds
+    from janitor.policyfile import load
 
     del strict  # nothing is odd yet
     # What a run would need from the environment needn't be there where policies are checked.

@@ -126,7 +126,7 @@ class Group(click.Group):
             number = interrupt.args[0] if interrupt.args else signal.SIGINT
             raise click.exceptions.Exit(128 + number) from None
         except Exception as error:  # noqa: BLE001  the last border: whatever it is, it is told in one line
-            from janitor.cli.failure import tell  # noqa: PLC0415  only a failure needs it
+            from janitor.cli.failure import tell
 
             raise click.exceptions.Exit(tell(error, verbose=bool(ctx.meta.get(VERBOSE)))) from None
 
@@ -176,7 +176,7 @@ def _exit(code: int) -> NoReturn:
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        from janitor.cli.terminal import silence  # noqa: PLC0415  help doesn't need it
+        from janitor.cli.terminal import silence
 
         silence()
         code = CLOSED_PIPE

@@ -31,10 +31,10 @@ def command(ctx: click.Context, *, folder: str | None, log_format: str, quiet: b
     if folder is not None and Path(folder).exists():
         raise click.UsageError(f"{folder} is there already: name a folder that isn't", ctx)
 
-    from janitor.cli.running import Output, carry_out, clock  # noqa: PLC0415  help doesn't need it
-    from janitor.cli.terminal import say  # noqa: PLC0415  as above
-    from janitor.demo import build_sample  # noqa: PLC0415  as above
-    from janitor.run import Settings  # noqa: PLC0415  as above
+    from janitor.cli.running import Output, carry_out, clock
+    from janitor.cli.terminal import say
+    from janitor.demo import build_sample
+    from janitor.run import Settings
 
     output = Output(log_format=log_format, quiet=quiet, verbose=verbose)
     with _place(folder) as place:

@@ -40,8 +40,8 @@ def command(
     The file can be read in place of the registry (provider: inventory), to try policies on it without asking
     the registry again. What can't be read whole is left out, and named.
     """
-    from janitor.cli.running import Output, take_inventory  # noqa: PLC0415  help doesn't need it
-    from janitor.run import Settings  # noqa: PLC0415  as above
+    from janitor.cli.running import Output, take_inventory
+    from janitor.run import Settings
 
     settings = Settings(
         policies=policies,

@@ -100,8 +100,8 @@ def command(
         raise click.UsageError("--delete judges by the clock, not by --now: give one of them", ctx)
     _check_files(ctx, plan, reports)
 
-    from janitor.cli.running import Output, carry_out  # noqa: PLC0415  help doesn't need it
-    from janitor.run import Settings  # noqa: PLC0415  as above
+    from janitor.cli.running import Output, carry_out
+    from janitor.run import Settings
 
     settings = Settings(
         policies=policies,
@@ -123,7 +123,7 @@ def command(
 
 def _check_files(ctx: click.Context, plan: str | None, reports: tuple[str, ...]) -> None:
     """Refuse before anything is done what could not be written after it."""
-    from janitor.reports import renderer  # noqa: PLC0415  help doesn't need it
+    from janitor.reports import renderer
 
     for path in reports:
         renderer(path)

@@ -27,9 +27,9 @@ def command(*, files: tuple[str, ...], verbose: bool) -> int:
     Each test says what is to become of some images, and names the policies that decide. No registry is asked
     anything. Exits 1 if a test fails.
     """
-    from janitor.cli.terminal import say  # noqa: PLC0415  help doesn't need it
-    from janitor.policyfile.verdict import run_case  # noqa: PLC0415  as above
-    from janitor.reports.console import clean  # noqa: PLC0415  as above
+    from janitor.cli.terminal import say
+    from janitor.policyfile.verdict import run_case
+    from janitor.reports.console import clean
 
     verdicts = [run_case(case) for case in _cases(_found(files))]
     failed = sum(not verdict.passed for verdict in verdicts)
@@ -56,9 +56,9 @@ def _found(paths: Sequence[str]) -> list[str]:
 
 def _cases(files: Sequence[str]) -> list[Case]:
     """Read all tests; the mistakes of all files are told together."""
-    from janitor.errors import PolicyError, Problem  # noqa: PLC0415  help doesn't need it
-    from janitor.opening import kinds  # noqa: PLC0415  as above
-    from janitor.policyfile.testfile import load_cases  # noqa: PLC0415  as above
+    from janitor.errors import PolicyError, Problem
+    from janitor.opening import kinds
+    from janitor.policyfile.testfile import load_cases
 
     known = kinds()
     cases: list[Case] = []

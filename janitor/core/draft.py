@@ -95,7 +95,7 @@ def _untagged(decisions: Decisions, i: int) -> Action:
         if votes.slots.tag[s] in removed:
             mask |= votes.taken[s] & votes.book.untag
     names, reason = votes.book.words(mask)
-    return _action(decisions, i, _UNTAG, names, f"stays for another of its tags; {reason}", removed)
+    return _action(decisions, i, _UNTAG, names, f"stays for another of its tags; {reason}", removed=removed)
 
 
 def _action(
@@ -104,6 +104,7 @@ def _action(
     kind: ActionKind,
     rules: tuple[str, ...],
     reason: str,
+    *,
     removed: tuple[str, ...] | UnsetType = UNSET,
 ) -> Action:
     inventory = decisions.inventory
