@@ -32,7 +32,7 @@ from janitor.core.use import InUse
 from janitor.errors import RegistryError, Stopped
 from janitor.files.planfile import PlanWriter
 from janitor.files.repositorystate import RepositoryStates
-from janitor.files.spool import NO_LINES, Lines, Spool
+from janitor.files.spool import KINDS, NO_LINES, Lines, Spool
 from janitor.parallel import each
 from janitor.progress import Progress
 from janitor.providers.interface import Field, Listing, Registry, RepositoryFilter, Unit
@@ -150,7 +150,7 @@ class Plan:
     def summary(self) -> Summary:
         """Count the lines."""
         lines = [repository.lines for repository in self.repositories]
-        delete, untag, archive = (sum(line.counts[kind] for line in lines) for kind in range(3))
+        delete, untag, archive = (sum(line.counts[kind] for line in lines) for kind in range(len(KINDS)))
         return Summary(
             repositories=len(self.repositories),
             images=sum(repository.plan.images for repository in self.repositories),

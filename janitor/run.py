@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from janitor.applying import Outcomes, apply
+from janitor.core.plan import RepositoryState
 from janitor.core.policy import PolicySet
 from janitor.core.report import (
     ErrorReport,
@@ -24,6 +25,7 @@ from janitor.core.report import (
     RegistryReport,
     Report,
     Stay,
+    Sums,
     Unselected,
     UseReport,
     UseSource,
@@ -34,6 +36,7 @@ from janitor.errors import FileError, RegistryError, UsageError
 from janitor.files.atomic import replacing
 from janitor.files.inventoryfile import write_images
 from janitor.files.repositorystate import RepositoryStates
+from janitor.files.spool import KINDS
 from janitor.files.statefolder import StateFolder, default_folder, why_unwritable
 from janitor.inuse import collect
 from janitor.opening import Request, load_policies, open_registries
@@ -93,6 +96,22 @@ class RunResult:
     def outcomes(self) -> Iterator[Outcome]:
         """Every planned action, a repository at a time in the order of the report; can be asked for again."""
         return _planned(self._plan) if self._done is None else iter(self._done)
+
+    def sums(self) -> Sums | None:
+        """Count what is planned without reading it again; ``None`` where something was done."""
+        if self._done is not None:
+            return None
+        sums = Sums()
+        for repository in self._plan.repositories:
+            lines = repository.lines
+            if repository.plan.state is not RepositoryState.OK:
+                sums.stopped += sum(lines.counts)
+                continue
+            for kind, count in zip(KINDS, lines.counts, strict=True):
+                sums.going[kind] += count
+            sums.size += lines.freed_bytes
+            sums.unsized += lines.unsized
+        return sums
 
     def stays(self) -> Iterator[Stay]:
         """Every image that stays, in the same order; nothing unless the run was asked to be verbose."""
@@ -169,9 +188,10 @@ def run(
             errors=tuple(errors),
         )
         result = RunResult(report, plan, done, notes)
-        kept = () if folder is None else (str(folder.run_folder(run_id) / "report.jsonl"),)
-        for path in (*settings.reports, *kept):
+        for path in settings.reports:
             _write_report(result, path)
+        if folder is not None and settings.delete:
+            _write_report(result, str(folder.run_folder(run_id) / "report.jsonl"))
         return result
 
 

@@ -39,7 +39,16 @@ def show(result: RunResult, output: Output, *, now: datetime | None = None) -> N
     """Write the report to standard output; ages are told from ``now``, or else from the run's start."""
     how = look(os.environ, verbose=output.verbose, quiet=output.quiet, notes=result.notes)
     now = now or result.report.started_at
-    say(render(result.report, result.outcomes(), now=now, stays=result.stays(), look=how))
+    say(
+        render(
+            result.report,
+            result.outcomes(),
+            now=now,
+            stays=result.stays(),
+            look=how,
+            counted=result.sums(),
+        )
+    )
 
 
 def take_inventory(settings: Settings, path: str, output: Output) -> int:

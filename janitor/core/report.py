@@ -10,7 +10,7 @@ from enum import StrEnum
 
 import msgspec
 
-from janitor.core.plan import Action, RepositoryState
+from janitor.core.plan import Action, ActionKind, RepositoryState
 
 
 class OutcomeKind(StrEnum):
@@ -41,6 +41,19 @@ class Stay(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     tags: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
+
+
+class Sums(msgspec.Struct, kw_only=True):
+    """What is counted of outcomes for people: images that go (or went) by what happens to them, and bytes.
+
+    ``size``: of the images that are deleted, ``unsized`` of which have none. ``stopped``: images of which
+    something was planned that will not be done.
+    """
+
+    going: dict[ActionKind, int] = msgspec.field(default_factory=lambda: dict.fromkeys(ActionKind, 0))
+    size: int = 0
+    unsized: int = 0
+    stopped: int = 0
 
 
 class Totals(msgspec.Struct, kw_only=True):

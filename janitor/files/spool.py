@@ -19,24 +19,27 @@ from janitor.core.report import Stay
 from janitor.core.story import why_stays
 from janitor.files.planfile import encode_lines
 
-_DELETE, _UNTAG, _ARCHIVE = ActionKind.DELETE, ActionKind.UNTAG, ActionKind.ARCHIVE
+# What can happen, in the order of ``Lines.counts``.
+KINDS = (ActionKind.DELETE, ActionKind.UNTAG, ActionKind.ARCHIVE)
 
 
 class Lines(msgspec.Struct, frozen=True, kw_only=True):
     """Where the lines of one repository stand in a spool, and what they count up to.
 
-    ``freed_bytes`` is of the images that are deleted. ``needs`` as in a draft, kept only where a ration may
+    ``counts`` are of the lines, by what happens. ``freed_bytes`` is of the images that are deleted, of which
+    ``unsized`` have no known size. ``needs`` as in a draft, kept only where a ration may
     cut the lines.
     """
 
     start: int
     end: int
-    counts: tuple[int, int, int]
-    freed_bytes: int
+    counts: tuple[int, ...] = (0,) * len(KINDS)
+    freed_bytes: int = 0
+    unsized: int = 0
     needs: array[int] | None = None
 
 
-NO_LINES = Lines(start=0, end=0, counts=(0, 0, 0), freed_bytes=0)
+NO_LINES = Lines(start=0, end=0)
 
 
 class Spool:
@@ -52,11 +55,13 @@ class Spool:
         actions = list(actions)
         self._actions.write(encode_lines(actions))
         kinds = [action.action for action in actions]
+        sizes = [action.size_bytes for action in actions if action.action is ActionKind.DELETE]
         return Lines(
             start=start,
             end=self._actions.tell(),
-            counts=(kinds.count(_DELETE), kinds.count(_UNTAG), kinds.count(_ARCHIVE)),
-            freed_bytes=sum(a.size_bytes or 0 for a in actions if a.action is _DELETE),
+            counts=tuple(map(kinds.count, KINDS)),
+            freed_bytes=sum(filter(None, sizes)),
+            unsized=sizes.count(None),
             needs=needs,
         )
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import msgspec
-
 from janitor.core.plan import ActionKind
-from janitor.core.report import Outcome, OutcomeKind, Report
+from janitor.core.report import Outcome, OutcomeKind, Report, Sums
 from janitor.core.units import format_size
 from janitor.reports.console.paper import Paper, clean
 
@@ -27,26 +25,18 @@ _DRY = {
 _DONE = {ActionKind.DELETE: "deleted", ActionKind.UNTAG: "untagged", ActionKind.ARCHIVE: "archived"}
 
 
-class Sums(msgspec.Struct):
-    """What is counted of the outcomes: images that go (or went), by what happens to them, and bytes."""
-
-    going: dict[ActionKind, int] = msgspec.field(default_factory=lambda: dict.fromkeys(ActionKind, 0))
-    size: int = 0
-    unsized: int = 0
-    stopped: int = 0
-
-    def add(self, outcome: Outcome, *, stopped: bool) -> None:
-        """Count one; ``stopped``: what is still planned will not be done."""
-        if outcome.outcome in NOT_DONE:
-            return
-        if outcome.outcome is OutcomeKind.PLANNED and stopped:
-            self.stopped += 1
-            return
-        action = outcome.action
-        self.going[action.action] += 1
-        if action.action is ActionKind.DELETE:
-            self.size += action.size_bytes or 0
-            self.unsized += action.size_bytes is None
+def count(sums: Sums, outcome: Outcome, *, stopped: bool) -> None:
+    """Add one outcome; ``stopped``: what is still planned will not be done."""
+    if outcome.outcome in NOT_DONE:
+        return
+    if outcome.outcome is OutcomeKind.PLANNED and stopped:
+        sums.stopped += 1
+        return
+    action = outcome.action
+    sums.going[action.action] += 1
+    if action.action is ActionKind.DELETE:
+        sums.size += action.size_bytes or 0
+        sums.unsized += action.size_bytes is None
 
 
 def errors(report: Report, paper: Paper, said: frozenset[tuple[tuple[str, str], str]]) -> Iterator[str]:

@@ -12,13 +12,15 @@ import msgspec
 from msgspec import UNSET
 
 from janitor.core.plan import Action, RepositoryState
-from janitor.core.report import Outcome, OutcomeKind, Report, RepositoryReport, Stay
+from janitor.core.report import Outcome, OutcomeKind, Report, RepositoryReport, Stay, Sums
 from janitor.core.units import format_size
 from janitor.reports.console import closing
 from janitor.reports.console.paper import Paper, clean, crop, pad, short
 
 # Lines of one repository, of what goes and again of what was not done; one more line says how many more.
 SHOWN = 50
+# Images of a whole run that are shown; of more, nobody reads on.
+MOST = 1000
 # Below this many columns an image takes two lines instead of one.
 _WIDE = 100
 # Columns of the first word ("refused"), with the spaces around it.
@@ -68,13 +70,14 @@ def render(
     now: datetime,
     stays: Iterable[Stay] = (),
     look: Look | None = None,
+    counted: Sums | None = None,
 ) -> Iterator[str]:
     """Yield the report, a line at a time, each with its end.
 
     ``outcomes`` and ``stays`` are grouped by repository, in the order of the report. Ages are told from
-    ``now``.
+    ``now``. Where the sums of the outcomes are ``counted`` already, no more of them are read than are shown.
     """
-    page = _Page(look or Look(), now, report)
+    page = _Page(look or Look(), now, report, counted)
     for line in page.lines(outcomes, stays):
         yield line + "\n"
 
@@ -82,13 +85,15 @@ def render(
 class _Page:
     """One report being written; its sums grow as its outcomes go by."""
 
-    def __init__(self, look: Look, now: datetime, report: Report) -> None:
+    def __init__(self, look: Look, now: datetime, report: Report, counted: Sums | None) -> None:
         self._look = look
         self._paper = Paper(width=look.width, color=look.color)
         self._now = now
         self._report = report
         self._deletes = report.mode == "delete"
-        self._sums = closing.Sums()
+        self._counted = counted
+        self._sums = counted or Sums()
+        self._shown = 0
         self._said = {(each.registry, each.repository): each.message for each in reversed(report.errors)}
 
     def lines(self, outcomes: Iterable[Outcome], stays: Iterable[Stay]) -> Iterator[str]:
@@ -97,7 +102,8 @@ class _Page:
             yield self._paper.paint(closing.BOLD, f"{mode}: {clean('; '.join(self._look.notes))}")
         body = self._body(outcomes, stays)
         if self._look.quiet:
-            collections.deque(body, maxlen=0)  # only counted
+            if self._counted is None:
+                collections.deque(body, maxlen=0)  # only counted
             yield from closing.errors(self._report, self._paper, said=frozenset())
         else:
             yield from body
@@ -115,17 +121,23 @@ class _Page:
         for repository in self._report.repositories:
             place = repository.registry, repository.repository
             stopped = repository.state is not RepositoryState.OK
-            outcomes = going.of(place)
+            outcomes = going.of(place) if self._reads_on() else iter(())
             first = next(outcomes, None)
-            if first is None and not stopped and not self._look.verbose:
+            if first is None and not repository.planned and not stopped and not self._look.verbose:
                 continue
             yield from self._heading(repository, first)
             outcomes = itertools.chain(() if first is None else (first,), outcomes)
             yield from self._outcomes(outcomes, stopped=stopped or self._deletes)
             yield from itertools.chain(self._stays(staying.of(place)), ("",))
+        if not self._reads_on():
+            yield self._paper.paint(closing.DIM, f"after {MOST:,} images only names are shown; -v shows all")
+            return
         for place in going.rest():
             yield self._paper.paint(closing.BOLD, clean("/".join(place)))
             yield from itertools.chain(self._outcomes(going.of(place), stopped=self._deletes), ("",))
+
+    def _reads_on(self) -> bool:
+        return self._look.verbose or self._counted is None or self._shown < MOST
 
     # --- a repository
 
@@ -167,12 +179,14 @@ class _Page:
         shown = {False: 0, True: 0}
         hidden = {False: 0, True: 0}
         for outcome in outcomes:
-            self._sums.add(outcome, stopped=stopped)
+            if self._counted is None:
+                closing.count(self._sums, outcome, stopped=stopped)
             undone = outcome.outcome in closing.NOT_DONE
             if not self._look.verbose and shown[undone] >= SHOWN:
                 hidden[undone] += 1
                 continue
             shown[undone] += 1
+            self._shown += 1
             yield from self._outcome(outcome, stopped=stopped)
         for undone, what in ((False, "more"), (True, "more that were not done")):
             if hidden[undone]:
