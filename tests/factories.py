@@ -44,6 +44,9 @@ INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
 BUNDLE_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 WHERE = Where(file="policy.yaml", line=1)
 
+# Names by digest, so that a failing test speaks of names.
+_NAMES: dict[str, str] = {}
+
 When = str | datetime | None
 Texts = str | Sequence[str]
 
@@ -62,7 +65,14 @@ def digest(name: str) -> str:
     """The digest of the image called so; a digest is its own."""
     if name.startswith("sha256:"):
         return name
-    return f"sha256:{hashlib.sha256(name.encode()).hexdigest()}"
+    made = f"sha256:{hashlib.sha256(name.encode()).hexdigest()}"
+    _NAMES[made] = name
+    return made
+
+
+def name_of(digest: str) -> str:
+    """What a test calls the image of this digest."""
+    return _NAMES[digest]
 
 
 def image(
@@ -107,7 +117,7 @@ def image(
     )
 
 
-def index(*tags: str, children: Sequence[str] = ("amd", "arm"), **fields: Any) -> Image:
+def index(*tags: str, children: Sequence[str] | UnsetType = ("amd", "arm"), **fields: Any) -> Image:
     """An index of two platforms, ``amd`` and ``arm``; the rest as of :func:`image`."""
     usual: dict[str, Any] = {"type": ImageType.INDEX, "media_type": INDEX_TYPE, "size": None}
     return image(*tags, children=children, **usual | fields)
