@@ -8,8 +8,8 @@ Rules that stand here:
   hangs on it.
 - What holds an image goes first: an index before its platforms, a subject before its signatures. What could
   not be deleted keeps all that hangs on it.
-- Sources of use are read again when they are older than ten minutes; one that can't be read any more stops
-  what is left.
+- Sources of use are read again when they are older than ten minutes; what they say otherwise by then is decided
+  by before anything more is changed, and one that can't be read any more stops what is left.
 - Every action of the plan has one outcome. A change that was sent is waited for.
 """
 
@@ -30,7 +30,7 @@ from janitor.core.limits import brake, oldest_first
 from janitor.core.plan import Action, ActionKind
 from janitor.core.report import Outcome, OutcomeKind
 from janitor.core.story import why_stays
-from janitor.errors import RegistryError, Stopped
+from janitor.errors import Refused, RegistryError, Stopped, Unsupported
 from janitor.planning import Opened, Plan, PlannedRepository, Premises, why_closed
 from janitor.progress import Progress
 from janitor.providers.interface import Listing, Result
@@ -89,8 +89,9 @@ def apply(
             why = repository.plan.detail or ""
             outcomes.add(Outcome(action=each, outcome=OutcomeKind.SKIPPED, detail=why) for each in actions)
             continue
-        work = _Work(repository, registries[repository.plan.registry], actions, stop, clock)
-        work.run(premises)
+        opened = registries[repository.plan.registry]
+        work = _Work(repository, opened, actions, premises, stop=stop, clock=clock)
+        work.run()
         outcomes.add(work.outcomes())
         outcomes.limited |= work.limited
         progress.advanced(f"{repository.plan.registry}/{repository.plan.repository}", repository.plan.images)
@@ -106,6 +107,8 @@ class _Work:
         repository: PlannedRepository,
         opened: Opened,
         actions: Sequence[Action],
+        premises: Callable[[], Premises],
+        *,
         stop: threading.Event,
         clock: Callable[[], datetime],
     ) -> None:
@@ -116,6 +119,7 @@ class _Work:
         self._actions = actions
         self._stop = stop
         self._clock = clock
+        self._premises = premises
         self.limited = False
         self._done: dict[str, tuple[OutcomeKind, str | None]] = {}
 
@@ -125,11 +129,11 @@ class _Work:
             outcome, detail = self._done[action.digest]
             yield Outcome(action=action, outcome=outcome, detail=detail)
 
-    def run(self, premises: Callable[[], Premises]) -> None:
+    def run(self) -> None:
         """Decide afresh and act, as often as it takes."""
         try:
             while self._left() and not self._stop.is_set():
-                self._decide_and_act(premises())
+                self._decide_and_act()
         except Stopped:
             pass
         except RegistryError as error:
@@ -143,16 +147,18 @@ class _Work:
         for action in self._left():
             self._done[action.digest] = outcome, why
 
-    def _decide_and_act(self, premises: Premises) -> None:
+    def _decide_and_act(self) -> None:
         """Act on one fresh decision for as long as it may be acted on."""
+        begun = self._clock()
+        listing = self._listing()
+        decided = self._clock()
+        # A listing may take long: what is in use is looked at after it.
+        premises = self._premises()
         closed = why_closed(premises.in_use)
         if closed is not None:
             self.limited = True
             self._skip_left(OutcomeKind.SKIPPED, closed)
             return
-        begun = self._clock()
-        listing = self._listing()
-        decided = self._clock()
         fresh = self._opened.decide(listing, premises.decider(), premises)
         judged = len(fresh.facts.shape.candidates)
         stopped = brake(len(fresh.going), judged, premises.policies.limits.max_percent)
@@ -162,8 +168,14 @@ class _Work:
             return
         self._drop_drifted(fresh)
         until = decided + max(_DECISIONS_LAST, decided - begun)
-        self._delete(fresh, until)
-        self._untag(fresh, until)
+
+        def may_go_on() -> bool:
+            if self._stop.is_set() or self._clock() >= until:
+                return False
+            return self._premises().in_use == premises.in_use
+
+        self._delete(fresh, may_go_on)
+        self._untag(fresh, may_go_on)
 
     def _listing(self) -> Listing:
         for listing in self._registry.list(self._repository.unit, self._opened.wanted):
@@ -178,48 +190,52 @@ class _Work:
             i = at.get(action.digest)
             if i is None:
                 self._done[action.digest] = OutcomeKind.SKIPPED, "it is gone already"
-            elif fresh.action(i) is not action.action:
-                why = why_stays(fresh, i)[0]
-                self._done[action.digest] = OutcomeKind.SKIPPED, f"decided afresh, it stays: {why}"
+            elif (now := fresh.action(i)) is not action.action:
+                what = f"it would {now} now" if now is not None else f"it stays: {why_stays(fresh, i)[0]}"
+                self._done[action.digest] = OutcomeKind.SKIPPED, f"decided afresh, {what}"
 
-    def _delete(self, fresh: Decisions, until: datetime) -> None:
+    def _delete(self, fresh: Decisions, may_go_on: Callable[[], bool]) -> None:
         """Delete the oldest first; whatever drifts or fails takes what hangs on it out of the rest."""
         gone: set[int] = set()
         at = fresh.facts.shape.at
         drifted = True
         while drifted:
             left = {at[action.digest] for action in self._left() if action.action is ActionKind.DELETE}
-            drifted = self._delete_in_order(fresh.only(left | gone), gone, until)
-        if self._may_go_on(until):
+            drifted = self._delete_in_order(fresh.only(left | gone), gone, may_go_on)
+        if may_go_on():
             for action in self._left():
                 if action.action is ActionKind.DELETE:
                     self._done[action.digest] = OutcomeKind.SKIPPED, "what holds it was not deleted"
 
-    def _may_go_on(self, until: datetime) -> bool:
-        return not self._stop.is_set() and self._clock() < until
-
-    def _delete_in_order(self, decisions: Decisions, gone: set[int], until: datetime) -> bool:
+    def _delete_in_order(
+        self, decisions: Decisions, gone: set[int], may_go_on: Callable[[], bool]
+    ) -> bool:
         """Delete batch by batch; true when something came between, so that the order is to be made anew."""
         along: dict[int, list[int]] = {}
         for i, roots in decisions.along.items():
             for root in roots:
                 along.setdefault(root, []).append(i)
+        # What hung on images that went before something came between is still to go.
+        batch = [i for i, roots in decisions.along.items() if i not in gone and gone.issuperset(roots)]
         order = (i for _, i in oldest_first(decisions) if i not in gone)
-        while batch := list(islice(order, _BATCH)):
-            if not self._may_go_on(until):
-                return False
+        while batch or (batch := list(islice(order, _BATCH))):
             free = gone.union(batch)
             hung_on = dict.fromkeys(i for root in batch for i in along.get(root, ()))
             batch += (i for i in hung_on if free.issuperset(decisions.along[i]))
-            if not self._delete_batch(decisions, batch, gone):
-                return True
+            if not self._delete_batch(decisions, batch, gone, may_go_on):
+                return may_go_on()
+            batch = []
         return False
 
-    def _delete_batch(self, decisions: Decisions, batch: list[int], gone: set[int]) -> bool:
-        """Delete a batch, what holds others first; false when something of it drifted or failed."""
+    def _delete_batch(
+        self, decisions: Decisions, batch: list[int], gone: set[int], may_go_on: Callable[[], bool]
+    ) -> bool:
+        """Delete a batch, what holds others first; false when something of it drifted, failed or must wait."""
         images, bound_to = decisions.facts.images, decisions.facts.shape.bound_to
         read_at: datetime | None = None
         while batch:
+            if not may_go_on():
+                return False
             if read_at is None or self._clock() - read_at > _TAGS_LAST:
                 read_at = self._clock()
                 if self._moved([images[i] for i in batch]):
@@ -273,19 +289,28 @@ class _Work:
                 if image.digest not in answered:
                     yield Result(digest=image.digest, outcome=outcome, detail=error.message)
 
-    def _untag(self, fresh: Decisions, until: datetime) -> None:
+    def _untag(self, fresh: Decisions, may_go_on: Callable[[], bool]) -> None:
         """Take off the tags that the plan and the fresh decision both take off."""
         at, images = fresh.facts.shape.at, fresh.facts.images
         for action in self._left():
-            if action.action is not ActionKind.UNTAG or not self._may_go_on(until):
+            if action.action is not ActionKind.UNTAG or not may_go_on():
                 continue
             i = at[action.digest]
             tags = [tag for tag in action.remove_tags or () if tag in fresh.untag[i]]
             if not tags:
                 self._done[action.digest] = OutcomeKind.SKIPPED, "decided afresh, its tags stay"
             elif not self._moved([images[i]]):
-                result = self._registry.untag(self._name, images[i], tags)
-                self._done[action.digest] = result.outcome, result.detail
+                self._done[action.digest] = self._untagged(images[i], tags)
+
+    def _untagged(self, image: Image, tags: Sequence[str]) -> tuple[OutcomeKind, str | None]:
+        try:
+            result = self._registry.untag(self._name, image, tags)
+        except Stopped:
+            raise
+        except RegistryError as error:
+            refused = isinstance(error, Refused | Unsupported)
+            return OutcomeKind.REFUSED if refused else OutcomeKind.FAILED, error.message
+        return result.outcome, result.detail
 
 
 def _spoken(tags: Iterable[str]) -> str:

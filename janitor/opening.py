@@ -13,9 +13,9 @@ from janitor.core.pattern import PatternError, PatternKind, PatternList
 from janitor.core.policy import Policy, PolicySet, RegistrySpec
 from janitor.core.report import ErrorReport
 from janitor.errors import RegistryError, UsageError
-from janitor.inuse import SOURCES
+from janitor.kinds import kinds
 from janitor.planning import Opened, wanted_fields
-from janitor.policyfile import Kinds, load
+from janitor.policyfile import load
 from janitor.providers import PROVIDERS
 from janitor.providers.interface import Context, ManifestMemory, RepositoryFilter, Shard
 
@@ -28,14 +28,6 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     shard: tuple[int, int] | None = None
     concurrency: int = 16
     deleting: bool = False
-
-
-def kinds() -> Kinds:
-    """All kinds of registries and sources that policy files may speak of."""
-    return Kinds(
-        providers={name: provider.keys for name, provider in PROVIDERS.items()},
-        sources={name: source.keys for name, source in SOURCES.items()},
-    )
 
 
 def load_policies(paths: Sequence[str], environ: Mapping[str, str]) -> PolicySet:

@@ -11,7 +11,8 @@ from janitor.core.pattern import PatternKind, PatternList
 from janitor.demo import build_sample
 from janitor.errors import FileError
 from janitor.providers.interface import Context, RepositoryFilter
-from janitor.providers.oci_layout import OciLayout, OciLayoutKeys
+from janitor.providers.keys import OciLayoutKeys
+from janitor.providers.oci_layout import OciLayout
 from tests.factories import registry_spec
 
 EVERYTHING = RepositoryFilter(covered=(PatternList.of(["**"], PatternKind.REPOSITORY),))

@@ -19,7 +19,7 @@ def command(*, policies: tuple[str, ...], strict: bool) -> int:
     Mistakes stand at their places as FILE:LINE:COLUMN, all at once. No registry is asked anything.
     """
     from janitor.cli.terminal import say
-    from janitor.opening import kinds
+    from janitor.kinds import kinds
     from janitor.policyfile import load
 
     del strict  # nothing is odd yet

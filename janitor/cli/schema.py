@@ -11,7 +11,7 @@ from janitor.cli import options
 def command() -> int:
     """Print the JSON Schema of policy files, with which editors complete and check them."""
     from janitor.cli.terminal import say
-    from janitor.opening import kinds
+    from janitor.kinds import kinds
     from janitor.policyfile.schema import policy_schema
 
     say([json.dumps(policy_schema(kinds()), indent=2, ensure_ascii=False), "\n"])

@@ -57,7 +57,7 @@ def _found(paths: Sequence[str]) -> list[str]:
 def _cases(files: Sequence[str]) -> list[Case]:
     """Read all tests; the mistakes of all files are told together."""
     from janitor.errors import PolicyError, Problem
-    from janitor.opening import kinds
+    from janitor.kinds import kinds
     from janitor.policyfile.testfile import load_cases
 
     known = kinds()

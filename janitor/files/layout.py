@@ -54,7 +54,7 @@ _BLOB_TYPES = (
 _Found = TypeVar("_Found")
 
 
-class Changed(Exception):  # noqa: N818 - an event between two programs, no error
+class Changed(Exception):
     """Somebody else wrote ``index.json`` meanwhile."""
 
 

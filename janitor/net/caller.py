@@ -72,7 +72,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     retry_after: float | None = None
 
 
-class Trouble(Exception):  # noqa: N818 - never leaves a Caller; what leaves it is the verdict's error
+class Trouble(Exception):
     """A failure that carries its own verdict; what this package's own HTTP raises inside a call."""
 
     def __init__(self, kind: Kind, error: RegistryError, *, retry_after: float | None = None) -> None:

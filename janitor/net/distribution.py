@@ -74,7 +74,7 @@ class _Request(msgspec.Struct, kw_only=True):
     lost: int = 0
 
 
-class _PageGone(Exception):  # noqa: N818 - leaves no function but the one that restarts
+class _PageGone(Exception):
     """The next page of a listing is gone: what it was to begin after was deleted."""
 
 

@@ -41,7 +41,7 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
     known: Mapping[str, Known]
 
 
-class _Moved(Exception):  # noqa: N818 - leaves no function but the one that starts anew
+class _Moved(Exception):
     """A tag, or what it named, vanished."""
 
 

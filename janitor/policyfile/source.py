@@ -72,7 +72,7 @@ def read(file: str, data: bytes, problems: Problems) -> Node | None:
     return builder.root
 
 
-class _Enough(Exception):  # noqa: N818 - no error: the problem was added
+class _Enough(Exception):
     """The rest of the file isn't worth reading."""
 
 

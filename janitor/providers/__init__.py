@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING, cast
 
 import msgspec
 
+from janitor.providers.keys import InventoryKeys, Keys, OciKeys, OciLayoutKeys
+
 if TYPE_CHECKING:
     from janitor.core.policy import RegistrySpec
-    from janitor.providers.interface import Context, Keys, Registry
+    from janitor.providers.interface import Context, Registry
 
 
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
-    """One row: the name that policies use, and where its class stands, as ``module:class``."""
+    """One row: the name that policies use, its keys, and where its class stands, as ``module:class``."""
 
     name: str
+    keys: type[Keys]
     place: str
 
     @property
@@ -27,11 +30,6 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
         """The provider's class; imports its module."""
         module, _, name = self.place.partition(":")
         return cast("type[Registry]", getattr(import_module(module), name))
-
-    @property
-    def keys(self) -> type[Keys]:
-        """The frozen struct of the provider's own keys in a policy file."""
-        return self.registry.keys
 
     def open(self, spec: RegistrySpec, context: Context) -> Registry:
         """Make the registry that a policy file describes; asks it nothing yet.
@@ -44,8 +42,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
 PROVIDERS: Mapping[str, Provider] = {
     row.name: row
     for row in (
-        Provider(name="oci", place="janitor.providers.oci:Oci"),
-        Provider(name="oci-layout", place="janitor.providers.oci_layout:OciLayout"),
-        Provider(name="inventory", place="janitor.providers.inventory:Inventory"),
+        Provider(name="oci", keys=OciKeys, place="janitor.providers.oci:Oci"),
+        Provider(name="oci-layout", keys=OciLayoutKeys, place="janitor.providers.oci_layout:OciLayout"),
+        Provider(name="inventory", keys=InventoryKeys, place="janitor.providers.inventory:Inventory"),
     )
 }

@@ -24,6 +24,7 @@ from janitor.core.pattern import PatternList
 from janitor.core.policy import RegistrySpec
 from janitor.core.report import OutcomeKind, RequestCounts
 from janitor.errors import Malformed, RegistryError, Unsupported
+from janitor.providers.keys import Keys
 
 
 class Field(StrEnum):
@@ -97,24 +98,6 @@ class Traffic(msgspec.Struct, frozen=True, kw_only=True):
 
     requests: RequestCounts = RequestCounts()
     retries: int = 0
-
-
-class Keys(msgspec.Struct, frozen=True, kw_only=True):
-    """The keys of a provider in a policy file, beside those that every registry has.
-
-    A subclass declares one field a key: its type is what the file may say (``Path``: relative to the file),
-    its ``Meta(description=…)`` is its line in the documentation, a field without default is required.
-    """
-
-    def __repr__(self) -> str:
-        shown = (
-            f"{name}={'…' if name in _SECRETS and getattr(self, name) else repr(getattr(self, name))}"
-            for name in self.__struct_fields__
-        )
-        return f"{type(self).__name__}({', '.join(shown)})"
-
-
-_SECRETS = frozenset({"password", "token"})
 
 
 class ManifestMemory(Protocol):

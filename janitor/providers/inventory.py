@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, ClassVar, Self
+from typing import ClassVar, Self
 
 import msgspec
 
@@ -17,13 +17,8 @@ from janitor.core.image import Abilities
 from janitor.core.policy import RegistrySpec
 from janitor.errors import FileError, Malformed, Unreachable
 from janitor.files.inventoryfile import read_repositories
-from janitor.providers.interface import Context, Field, Keys, Listing, Registry, RepositoryFilter, Unit
-
-
-class InventoryKeys(Keys, frozen=True, kw_only=True):
-    """Where the file is."""
-
-    path: Annotated[Path, msgspec.Meta(description="a file that `janitor inventory` wrote; it is only read")]
+from janitor.providers.interface import Context, Field, Listing, Registry, RepositoryFilter, Unit
+from janitor.providers.keys import InventoryKeys, Keys
 
 
 class Inventory(Registry):

@@ -15,11 +15,8 @@ referrers API or the fallback tag, and what an earlier run saw and the registry 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Annotated, ClassVar, Self, cast
+from typing import ClassVar, Self, cast
 from urllib.parse import urlsplit
-
-import msgspec
 
 from janitor.core.image import Abilities, Image
 from janitor.core.order import holders, levels
@@ -39,7 +36,6 @@ from janitor.parallel import each
 from janitor.providers.interface import (
     Context,
     Field,
-    Keys,
     Listing,
     Registry,
     RepositoryFilter,
@@ -47,31 +43,15 @@ from janitor.providers.interface import (
     Traffic,
     Unit,
 )
-
-
-def _doc(text: str) -> msgspec.Meta:
-    return msgspec.Meta(description=text)
-
-
-class OciKeys(Keys, frozen=True, kw_only=True):
-    """The keys of an ``oci`` registry."""
-
-    endpoint: Annotated[str, _doc("`https://HOST[:PORT]`, or `http://…` for a registry without TLS")]
-    username: Annotated[str | None, _doc("with `password` or `token`; default: docker's config.json")] = None
-    password: Annotated[str | None, _doc("the password of `username`")] = None
-    token: Annotated[
-        str | None, _doc("the password of `username`, or without one a token that is sent as it is")
-    ] = None
-    ca_file: Annotated[Path | None, _doc("certificates to trust beside the system's")] = None
-    deletes_tags: Annotated[
-        bool, _doc("the registry takes a tag off by its name and keeps the manifest; can't be probed")
-    ] = False
+from janitor.providers.keys import Keys, OciKeys
 
 
 class Oci(Registry):
     """One registry by the distribution API."""
 
     provider: ClassVar[str] = "oci"
+    # Most repositories are small: a few side by side keep the requests in flight.
+    units_at_once: ClassVar[int] = 4
     keys: ClassVar[type[Keys]] = OciKeys
 
     def __init__(self, spec: RegistrySpec, context: Context) -> None:

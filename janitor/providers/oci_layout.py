@@ -24,7 +24,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, ClassVar, Self
+from typing import ClassVar, Self
 
 import msgspec
 
@@ -38,27 +38,18 @@ from janitor.files.layout import MARKER, Changed, Index, Layout, Named, Names
 from janitor.providers.interface import (
     Context,
     Field,
-    Keys,
     Listing,
     Registry,
     RepositoryFilter,
     Result,
     Unit,
 )
+from janitor.providers.keys import Keys, OciLayoutKeys
 
 _IMAGE_CONFIGS = frozenset(
     {"application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"}
 )
 _ATTEMPTS = 5  # to replace an index that somebody else keeps writing
-
-
-class OciLayoutKeys(Keys, frozen=True, kw_only=True):
-    """Where the layouts are."""
-
-    path: Annotated[
-        Path,
-        msgspec.Meta(description="a folder in which each folder with an `oci-layout` file is a repository"),
-    ]
 
 
 class OciLayout(Registry):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from janitor.cli import janitor
+from janitor.cli.app import janitor
 from tests.cli.house import call
 
 

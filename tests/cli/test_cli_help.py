@@ -6,7 +6,7 @@ import sys
 import pytest
 
 import janitor as package
-from janitor.cli import janitor
+from janitor.cli.app import janitor
 from tests.cli.house import call
 from tests.cli.house import janitor as program
 

@@ -7,8 +7,8 @@ from typing import Any
 import click
 import pytest
 
-from janitor.cli import janitor as real
 from janitor.cli import options
+from janitor.cli.app import janitor as real
 from janitor.cli.command import Option
 from janitor.cli.options import option
 from tests.cli.house import call, house

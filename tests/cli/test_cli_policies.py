@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 import yaml
 
-from janitor.cli import janitor
+from janitor.cli.app import janitor
 from tests.cli.house import call
 from tests.cli.sample import POLICY, write_policy
 

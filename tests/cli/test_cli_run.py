@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from janitor.cli import janitor
+from janitor.cli.app import janitor
 from tests.cli.house import call
 from tests.cli.house import janitor as program
 from tests.cli.sample import POLICY, prepared, write_inventory, write_policy

@@ -12,10 +12,10 @@ import click
 import pytest
 
 from docs.generate import in_step, pages
-from janitor.cli import janitor
+from janitor.cli.app import janitor
 from janitor.errors import PolicyError
 from janitor.inuse import SOURCES
-from janitor.opening import kinds
+from janitor.kinds import kinds
 from janitor.policyfile import load
 from janitor.policyfile.keys import TABLES
 from janitor.providers import PROVIDERS

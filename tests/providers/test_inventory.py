@@ -9,7 +9,8 @@ import pytest
 from janitor.core.pattern import PatternKind, PatternList
 from janitor.errors import Malformed, Unreachable, Unsupported
 from janitor.providers.interface import Context, RepositoryFilter
-from janitor.providers.inventory import Inventory, InventoryKeys
+from janitor.providers.inventory import Inventory
+from janitor.providers.keys import InventoryKeys
 from tests.factories import digest, image, registry_spec
 
 

@@ -17,7 +17,7 @@ from janitor.core.report import OutcomeKind
 from janitor.errors import Malformed, Stopped, Unsupported
 from janitor.providers import PROVIDERS
 from janitor.providers.interface import Context, Field, Listing, Registry, RepositoryFilter, Result, Unit
-from janitor.providers.oci import OciKeys
+from janitor.providers.keys import OciKeys
 from tests.factories import registry_spec
 from tests.net.scripted import Scripted, Time, json
 from tests.simulators.oci import DISTRIBUTION_2, DISTRIBUTION_3, HARBOR, ZOT, Flavour, OciServer

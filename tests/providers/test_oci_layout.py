@@ -16,7 +16,8 @@ from janitor.core.units import parse_time
 from janitor.errors import Malformed, RegistryError, Unreachable
 from janitor.files.layout import Layout
 from janitor.providers.interface import Context, RepositoryFilter, Result, Unit
-from janitor.providers.oci_layout import OciLayout, OciLayoutKeys
+from janitor.providers.keys import OciLayoutKeys
+from janitor.providers.oci_layout import OciLayout
 from tests.factories import image, registry_spec
 from tests.providers.layouts import MANIFEST, REF_NAME, LayoutFolder
 

@@ -18,7 +18,7 @@ from janitor.core.pattern import PatternKind, PatternList
 from janitor.errors import Denied
 from janitor.providers import PROVIDERS
 from janitor.providers.interface import Context, RepositoryFilter, Unit
-from janitor.providers.oci import OciKeys
+from janitor.providers.keys import OciKeys
 from tests.factories import registry_spec
 
 pytestmark = pytest.mark.peer("docker-registry")

@@ -1,0 +1,29 @@
+"""The table of commands, and the group that they make."""
+
+from __future__ import annotations
+
+import click
+
+from janitor import __version__
+from janitor.cli.command import CONTEXT, Group, Row
+
+COMMANDS = (
+    Row(name="run", section="Clean", help="Plan a clean-up and show it; with --delete, do it."),
+    Row(name="inventory", section="Clean", help="Write down what the registries hold."),
+    Row(name="demo", section="Clean", help="See all of it on a sample registry in a local folder."),
+    Row(
+        name="check", section="Policies", help="Say whether policy files are right, and what is odd in them."
+    ),
+    Row(name="test", section="Policies", help="Run the unit tests of policies (*.test.yaml)."),
+    Row(name="schema", section="Policies", help="Print the JSON Schema of policy files, for editors."),
+)
+
+janitor = Group(
+    name="janitor",
+    rows=COMMANDS,
+    help="Cleans container registries by a small declarative policy, and shows exactly what would go and "
+    "why.\n\nNothing is deleted unless --delete is written.",
+    epilog="`janitor COMMAND --help` says more; `janitor demo` shows how it looks.",
+    context_settings=CONTEXT,
+)
+click.version_option(__version__, prog_name="janitor", message="%(prog)s %(version)s")(janitor)
