@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import shutil
 import tempfile
 import threading
 from collections.abc import Collection, Iterator
@@ -82,15 +84,17 @@ def _opened(policies: PolicySet, name: str) -> Opened:
 
 
 @cache
-def _folder() -> tempfile.TemporaryDirectory[str]:
+def _folder() -> Path:
     """One folder for all worlds: making thousands of them takes longer than planning."""
-    return tempfile.TemporaryDirectory(prefix="worlds-")
+    folder = Path(tempfile.mkdtemp(prefix="worlds-"))
+    atexit.register(shutil.rmtree, folder)
+    return folder
 
 
 @contextmanager
 def _written(world: World) -> Iterator[Path]:
     """A folder with the world's policy files, its inventory and its sources of use."""
-    folder = Path(_folder().name)
+    folder = _folder()
     try:
         (folder / "inventory.jsonl").write_text("".join(json.dumps(line) + "\n" for line in world.lines))
         in_use: list[dict[str, Any]] = []
@@ -106,5 +110,5 @@ def _written(world: World) -> Iterator[Path]:
             (folder / f"{number}.yaml").write_text(json.dumps(written))
         yield folder
     finally:
-        for file in folder.iterdir():
-            file.unlink()
+        for path in folder.iterdir():
+            path.unlink()
