@@ -8,8 +8,8 @@ Rules that stand here:
   hangs on it.
 - What holds an image goes first: an index before its platforms, a subject before its signatures. What could
   not be deleted keeps all that hangs on it.
-- Sources of use are read again when they are older than ten minutes; what they say otherwise by then is decided
-  by before anything more is changed, and one that can't be read any more stops what is left.
+- Sources of use are read again when they are older than ten minutes. What they say otherwise by then is
+  decided by before anything more is changed; one that can't be read any more stops what is left.
 - Every action of the plan has one outcome. A change that was sent is waited for.
 """
 
@@ -207,9 +207,7 @@ class _Work:
                 if action.action is ActionKind.DELETE:
                     self._done[action.digest] = OutcomeKind.SKIPPED, "what holds it was not deleted"
 
-    def _delete_in_order(
-        self, decisions: Decisions, gone: set[int], may_go_on: Callable[[], bool]
-    ) -> bool:
+    def _delete_in_order(self, decisions: Decisions, gone: set[int], may_go_on: Callable[[], bool]) -> bool:
         """Delete batch by batch; true when something came between, so that the order is to be made anew."""
         along: dict[int, list[int]] = {}
         for i, roots in decisions.along.items():
@@ -230,7 +228,7 @@ class _Work:
     def _delete_batch(
         self, decisions: Decisions, batch: list[int], gone: set[int], may_go_on: Callable[[], bool]
     ) -> bool:
-        """Delete a batch, what holds others first; false when something of it drifted, failed or must wait."""
+        """Delete a batch, what holds others first; false when some of it drifted, failed or must wait."""
         images, bound_to = decisions.facts.images, decisions.facts.shape.bound_to
         read_at: datetime | None = None
         while batch:

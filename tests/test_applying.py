@@ -7,7 +7,8 @@ import pytest
 
 from janitor.core.policy import PolicySet
 from janitor.core.report import OutcomeKind
-from janitor.core.use import InUse
+from janitor.core.use import InUse, SourceReading
+from janitor.errors import Unreachable
 from tests.factories import delete, in_use, keep, limits, policy_set, registry_spec
 from tests.journeys.inprocess import APP, Clock, Journey, WorldRegistry, once, planned
 from tests.simulators.world import ARM64, World
@@ -31,7 +32,7 @@ Start = Callable[..., Journey]
 
 @pytest.fixture
 def world() -> World:
-    """A release of two platforms and two old pull requests, each an index of two platforms with a signature."""
+    """A release and two old pull requests, each an index of two platforms with signatures."""
     world = World()
     build(world, "1.0.0")
     build(world, "pr-1")
@@ -80,6 +81,13 @@ def start(registry: WorldRegistry) -> Iterator[Start]:
     for journey in journeys:
         journey.close()
     assert registry.broke == []
+
+
+def crowd(world: World) -> None:
+    """A hundred old pull requests beside a release."""
+    for number in range(100):
+        world.push("many", tags=[f"pr-{number}"], created=f"{200 - number}d")
+    world.push("many", tags=["1.0.0"])
 
 
 def tagged(world: World, tag: str, repository: str = APP) -> str:
@@ -166,9 +174,7 @@ def test_a_tag_that_moved_since_the_plan_lets_the_image_stay(
     assert family(world, index) <= set(world[APP].manifests)
 
 
-def test_an_image_that_lost_its_tag_since_is_decided_by_what_it_is_now(
-    world: World, registry: WorldRegistry, start: Start
-) -> None:
+def test_an_image_that_lost_its_tag_since_is_decided_by_what_it_is_now(world: World, start: Start) -> None:
     index = tagged(world, "pr-1")
     journey = start()
     plan = journey.plan()
@@ -195,7 +201,7 @@ def test_a_repository_that_vanished_has_nothing_left_to_do(world: World, start: 
     assert {outcome.detail for outcome in done.outcomes} == {"it is gone already"}
 
 
-def test_a_platform_that_a_new_index_names_stays(world: World, registry: WorldRegistry, start: Start) -> None:
+def test_a_platform_that_a_new_index_names_stays(world: World, start: Start) -> None:
     index = tagged(world, "pr-1")
     first, second = world[APP].manifests[index].children
     journey = start()
@@ -211,9 +217,7 @@ def test_a_platform_that_a_new_index_names_stays(world: World, registry: WorldRe
     assert {first, signature} <= set(world[APP].manifests)
 
 
-def test_a_referrer_that_was_pushed_since_is_not_deleted(
-    world: World, registry: WorldRegistry, start: Start
-) -> None:
+def test_a_referrer_that_was_pushed_since_is_not_deleted(world: World, start: Start) -> None:
     index = tagged(world, "pr-1")
     journey = start()
     plan = journey.plan()
@@ -242,9 +246,7 @@ def test_a_share_that_is_passed_by_now_stops_the_repository(
     assert "over max_percent 20" in done.why(tagged(world, "pr-1"))
 
 
-def test_a_floor_that_is_reached_by_now_holds_the_newest(
-    world: World, registry: WorldRegistry, start: Start
-) -> None:
+def test_a_floor_that_is_reached_by_now_holds_the_newest(world: World, start: Start) -> None:
     older = world.push("floor", tags=["pr-1"], created="60d")
     newer = world.push("floor", tags=["pr-2"], created="50d")
     last = world.push("floor", tags=["1.0.0"])
@@ -271,7 +273,7 @@ def test_a_repository_whose_fresh_listing_breaks_fails_and_the_others_are_done(
     assert "ended early" in done.why(tagged(world, "pr-1"))
 
 
-def test_a_repository_of_a_group_is_listed_afresh_by_its_group(start: Start) -> None:
+def test_a_repository_of_a_group_is_listed_afresh_by_its_group() -> None:
     world = World()
     for repository in ("a", "b", "c"):
         build(world, "pr-1", repository=repository)
@@ -345,9 +347,7 @@ def test_a_tagged_child_stays_when_its_index_drifts(
     assert done.why(child) == "what holds it was not deleted"
 
 
-def test_tags_are_read_again_when_they_are_older_than_a_minute(
-    world: World, registry: WorldRegistry, start: Start
-) -> None:
+def test_tags_are_read_again_when_they_are_older_than_a_minute(registry: WorldRegistry, start: Start) -> None:
     """Every deletion takes half a minute here, so that one reading never lasts for all."""
     clock = Clock()
     read_at = clock()
@@ -366,11 +366,7 @@ def test_tags_are_read_again_when_they_are_older_than_a_minute(
     assert [method for method, _ in registry.asked].count("tags_now") > 2
 
 
-def test_tags_that_can_not_be_read_again_delete_nothing(
-    world: World, registry: WorldRegistry, start: Start
-) -> None:
-    from janitor.errors import Unreachable
-
+def test_tags_that_can_not_be_read_again_delete_nothing(registry: WorldRegistry, start: Start) -> None:
     def breaks() -> None:
         raise Unreachable("the connection broke")
 
@@ -443,8 +439,6 @@ def test_a_platform_of_two_indexes_goes_only_when_both_went(
 def test_an_answer_that_breaks_off_counts_the_rest_as_failed(
     world: World, registry: WorldRegistry, start: Start
 ) -> None:
-    from janitor.errors import Unreachable
-
     def breaks() -> None:
         raise Unreachable("the connection broke")
 
@@ -482,8 +476,7 @@ def test_a_repository_is_decided_again_after_ten_minutes_of_changes(
     start: Start, registry: WorldRegistry
 ) -> None:
     world = registry.world
-    for number in range(100):
-        world.push("many", tags=[f"pr-{number}"], created=f"{200 - number}d")
+    crowd(world)
     last = tagged(world, "pr-99", "many")
     clock = Clock()
     registry.hooks.append(slowly(clock, minutes=4))
@@ -498,9 +491,7 @@ def test_decisions_last_as_long_as_a_listing_takes_where_that_is_longer(
     start: Start, registry: WorldRegistry
 ) -> None:
     world = registry.world
-    for number in range(100):
-        world.push("many", tags=[f"pr-{number}"], created=f"{200 - number}d")
-    world.push("many", tags=["1.0.0"])
+    crowd(world)
     clock = Clock()
 
     def hook(method: str, repository: str) -> None:
@@ -540,8 +531,6 @@ def test_use_that_can_not_be_read_any_more_stops_what_is_left(start: Start, regi
 
 
 def test_use_that_names_nothing_any_more_stops_what_is_left(start: Start, registry: WorldRegistry) -> None:
-    from janitor.core.use import SourceReading
-
     journey = start(use=in_use("prod.example/team/app:1.0.0"))
     plan = journey.plan()
     journey.clock.advance(minutes=11)
@@ -556,8 +545,7 @@ def test_no_deletion_rests_on_a_reading_of_use_that_is_older_than_ten_minutes(
 ) -> None:
     """Neither a long listing nor a long row of deletions may stretch it."""
     world = registry.world
-    for number in range(100):
-        world.push("many", tags=[f"pr-{number}"], created=f"{200 - number}d")
+    crowd(world)
     clock = Clock()
     journey = start(
         policy_set(*RULES, limits=limits(grace="0h", max_percent=100)),
@@ -581,8 +569,7 @@ def test_no_deletion_rests_on_a_reading_of_use_that_is_older_than_ten_minutes(
 
 def test_use_that_begins_in_the_middle_protects_what_is_left(start: Start, registry: WorldRegistry) -> None:
     world = registry.world
-    for number in range(100):
-        world.push("many", tags=[f"pr-{number}"], created=f"{200 - number}d")
+    crowd(world)
     last = tagged(world, "pr-99", "many")
     clock = Clock()
     journey = start(

@@ -66,8 +66,8 @@ class WorldRegistry(Registry):
     """A world as a registry that records pushes, lists everything and asks nobody.
 
     ``grouped``: all repositories are one unit. ``fails`` and ``refuses`` are digests that can't be deleted;
-    ``broken`` are repositories whose listing breaks; ``deleted`` are digests, ``broke`` says in sentences what
-    a deletion left without something that it needs, or took though its tags had moved.
+    ``broken`` are repositories whose listing breaks. ``deleted`` are digests; ``broke`` says in sentences
+    what a deletion left without something that it needs, or took though its tags had moved.
     """
 
     provider: ClassVar[str] = "world"
