@@ -7,12 +7,15 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import click
 
 from janitor.cli.command import CLOSED_PIPE
 from janitor.errors import FileError
-from janitor.reports.console import Look
+
+if TYPE_CHECKING:
+    from janitor.reports.console import Look
 
 # Narrower than this nothing could be told; a terminal that says so (0 in some CI systems) is not believed.
 _LEAST = 40
@@ -46,6 +49,8 @@ def look(environ: Mapping[str, str], *, verbose: bool, quiet: bool, notes: tuple
 
     Colours follow NO_COLOR (https://no-color.org) and FORCE_COLOR; without either, a terminal has them.
     """
+    from janitor.reports.console import Look
+
     terminal = sys.stdout.isatty()
     return Look(
         width=max(shutil.get_terminal_size().columns, _LEAST) if terminal else None,
