@@ -148,7 +148,7 @@ def test_what_a_keep_rule_chooses_unsurely_is_known_as_such() -> None:
     ],
 )
 def test_a_rule_may_narrow_what_its_policy_covers(narrowing: dict[str, str], *, goes: bool) -> None:
-    decisions = decide(delete(**narrowing), image("1"))  # type: ignore[arg-type]  # words of the language
+    decisions = decide(delete(**narrowing), image("1"))
     assert deleted(decisions) == ({"1"} if goes else set())
 
 
