@@ -9,6 +9,7 @@ import tempfile
 import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,21 +17,49 @@ from typing import Any
 from msgspec import UNSET
 
 from janitor import inuse
+from janitor.core.plan import Action as PlannedAction
 from janitor.core.policy import PolicySet
-from janitor.inuse import SOURCES
-from janitor.planning import Opened, Premises, make_plan, wanted_fields
-from janitor.policyfile.load import load
-from janitor.policyfile.registries import Kinds
-from janitor.providers.interface import Context, RepositoryFilter
-from janitor.providers.inventory import Inventory
-from janitor.providers.keys import InventoryKeys
+from janitor.core.use import InUse
+from janitor.opening import Request, load_policies, open_registries
+from janitor.planning import Premises, make_plan
+from janitor.providers.interface import Forgetful
 from tests.laws.oracle import Action, Planned
 from tests.laws.rules import Place
 from tests.laws.worlds import World
 
-_KINDS = Kinds(
-    providers={"inventory": InventoryKeys}, sources={name: source.keys for name, source in SOURCES.items()}
-)
+
+def plan(world: World, *, broken: Collection[str] = ()) -> dict[Place, Planned]:
+    """What the program plans. ``broken``: the registries of which reading must fail."""
+    with _written(world) as folder:
+        policies = load_policies([str(folder)], {})
+        in_use = inuse.collect(policies.protect.in_use, threading.Event())
+        return plan_of(policies, in_use, world.now, broken=broken)
+
+
+def plan_of(
+    policies: PolicySet, in_use: InUse, now: datetime, *, broken: Collection[str] = ()
+) -> dict[Place, Planned]:
+    """What the program plans by policies that were read."""
+    stop = threading.Event()
+    with open_registries(policies, Request(), {}, stop, Forgetful()) as (registries, errors):
+        assert errors == []
+        premises = Premises(policies=policies, in_use=in_use, now=now)
+        made = make_plan(premises, registries, created_at=now, stop=stop, progress=_Silent())
+        try:
+            assert {error.registry for error in made.notes.errors} == set(broken)
+            return {
+                (each.plan.registry, each.plan.repository): Planned(
+                    each.plan.state.value, frozenset(map(_simply, made.actions(each)))
+                )
+                for each in made.repositories
+            }
+        finally:
+            made.close()
+
+
+def _simply(action: PlannedAction) -> Action:
+    tags = () if action.remove_tags is UNSET else tuple(sorted(action.remove_tags))
+    return action.action.value, action.digest, tags
 
 
 class _Silent:
@@ -41,46 +70,6 @@ class _Silent:
     def advanced(self, what: str, images: int) -> None: ...
 
     def finished(self) -> None: ...
-
-
-def plan(world: World, *, broken: Collection[str] = ()) -> dict[Place, Planned]:
-    """What the program plans. ``broken``: the registries of which reading must fail."""
-    with _written(world) as folder:
-        policies = load([folder], {}, _KINDS)
-        in_use = inuse.collect(policies.protect.in_use, threading.Event())
-        premises = Premises(policies=policies, in_use=in_use, now=world.now)
-        made = make_plan(
-            premises,
-            [_opened(policies, name) for name in sorted(spec.name for spec in policies.registries)],
-            created_at=world.now,
-            stop=threading.Event(),
-            progress=_Silent(),
-        )
-        try:
-            assert {error.registry for error in made.notes.errors} == set(broken)
-            found = {}
-            for repository in made.repositories:
-                actions: set[Action] = set()
-                for action in made.actions(repository):
-                    tags = () if action.remove_tags is UNSET else tuple(sorted(action.remove_tags))
-                    actions.add((action.action.value, action.digest, tags))
-                place = (repository.plan.registry, repository.plan.repository)
-                found[place] = Planned(repository.plan.state.value, frozenset(actions))
-            return found
-        finally:
-            made.close()
-
-
-def _opened(policies: PolicySet, name: str) -> Opened:
-    spec = policies.registry(name)
-    covering = [policy for policy in policies.policies if policy.registries.selects(name)]
-    registry = Inventory.open(spec, Context(environ={}))
-    return Opened(
-        spec=spec,
-        registry=registry,
-        only=RepositoryFilter(covered=tuple(policy.repositories for policy in covering)),
-        wanted=wanted_fields([rule for policy in covering for rule in policy.rules], registry),
-    )
 
 
 @cache
