@@ -257,7 +257,7 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
             condemned=condemned,
             archived=archived,
             along=along,
-            archived_along=archived_along,
+            archived_along=_moving(archived_along, self.facts),
             floored=self.floored | floored,
             held=self.held | (self.going - condemned - archived - floored),
         )
@@ -290,11 +290,18 @@ def _saved(inventory: Inventory, votes: Votes, protections: Protections, grace: 
         condemned=condemned,
         archived=archived,
         along=along,
-        archived_along=moved,
+        archived_along=_moving(moved, facts),
         untag=_untags(votes, protections, condemned | archived, fresh),
         young=young | with_young_platform,
         held=unsaved - with_young_platform - condemned - archived,
     )
+
+
+def _moving(along: Mapping[int, tuple[int, ...]], facts: Facts) -> Mapping[int, tuple[int, ...]]:
+    """What moves to the archive along with others, but for what is there already."""
+    if not facts.in_archive:
+        return along
+    return {i: roots for i, roots in along.items() if i not in facts.in_archive}
 
 
 def _untags(
