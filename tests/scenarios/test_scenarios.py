@@ -17,7 +17,7 @@ from janitor.files.inventoryfile import write_images
 from janitor.kinds import kinds
 from janitor.policyfile.testfile import Case, load_cases
 from janitor.policyfile.verdict import run_case
-from janitor.providers.inventory import InventoryKeys
+from janitor.providers.keys import InventoryKeys
 from tests.laws.oracle import Planned
 from tests.laws.road import plan_of
 
