@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +10,7 @@ from janitor.kinds import kinds
 from janitor.opening import load_policies
 from janitor.policyfile.testfile import load_cases
 from janitor.policyfile.verdict import run_case
+from tests.cli.house import janitor
 
 FOLDER = Path(__file__).parents[2] / "policies"
 STARTERS = ("base-images", "ci-caches", "services", "untagged")
@@ -41,8 +39,7 @@ def test_every_rule_of_a_starter_decides_in_its_tests(name: str) -> None:
 def test_starters_are_right_and_nothing_is_odd_about_them() -> None:
     paths = [FOLDER, *(FOLDER / f"{name}.yaml" for name in STARTERS)]
     for path in paths:
-        command = [sys.executable, "-m", "janitor", "check", "--strict", str(path)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(os.environ))
+        done = janitor("check", "--strict", str(path))
         assert (done.returncode, done.stderr) == (0, "")
 
 
