@@ -15,6 +15,7 @@ Rules that stand here:
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -80,7 +81,24 @@ def apply(
     ``premises`` gives premises that are fresh enough. Once ``stop`` is set no new change is begun; what is
     left is skipped. Errors of registries are outcomes, never raised.
     """
-    outcomes = Outcomes()
+    with contextlib.ExitStack() as unless_done:
+        outcomes = Outcomes()
+        unless_done.callback(outcomes.close)
+        _carry_out(plan, registries, premises, outcomes, stop=stop, clock=clock, progress=progress)
+        unless_done.pop_all()
+    return outcomes
+
+
+def _carry_out(
+    plan: Plan,
+    registries: Mapping[str, Opened],
+    premises: Callable[[], Premises],
+    outcomes: Outcomes,
+    *,
+    stop: threading.Event,
+    clock: Callable[[], datetime],
+    progress: Progress,
+) -> None:
     todo = sum(1 for repository in plan.repositories if repository.is_due)
     progress.started(todo, "deleting")
     for repository in plan.repositories:
@@ -96,7 +114,6 @@ def apply(
         outcomes.limited |= work.limited
         progress.advanced(f"{repository.plan.registry}/{repository.plan.repository}", repository.plan.images)
     progress.finished()
-    return outcomes
 
 
 class _Work:

@@ -12,6 +12,7 @@ Rules that stand here:
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -189,8 +190,33 @@ def make_plan(
     What can't be read is in the plan's notes, and touched nowhere. Once ``stop`` is set, no further unit is
     begun. Errors of registries are never raised.
     """
-    spool = Spool()
-    notes = Notes()
+    with contextlib.ExitStack() as unless_made:
+        spool = Spool()
+        unless_made.callback(spool.close)
+        notes = Notes()
+        drafted = _draft_all(
+            premises, registries, spool, notes, stop=stop, progress=progress, noting_stays=noting_stays
+        )
+        drafted.sort(key=lambda one: (one.tally.registry, one.tally.repository))
+        closed = _closed_by_use(premises, registries, notes)
+        limit([one.tally for one in drafted], premises.policies.limits, closed)
+        repositories = [_settled(one, spool) for one in drafted]
+        unless_made.pop_all()
+    header = PlanHeader(created_at=created_at, now=premises.now, policies_sha256=premises.policies.sha256)
+    return Plan(header, repositories, spool, notes)
+
+
+def _draft_all(
+    premises: Premises,
+    registries: Sequence[Opened],
+    spool: Spool,
+    notes: Notes,
+    *,
+    stop: threading.Event,
+    progress: Progress,
+    noting_stays: bool,
+) -> list[_Drafted]:
+    """List and decide every repository; its lines are in the spool then."""
     drafted: list[_Drafted] = []
     decider = premises.decider()
     rationed = premises.policies.limits.budget is not None
@@ -210,12 +236,7 @@ def make_plan(
             _note(opened, draft, decisions, notes)
             progress.advanced(f"{opened.spec.name}/{event.repository}", len(event.images))
     progress.finished()
-    drafted.sort(key=lambda one: (one.tally.registry, one.tally.repository))
-    limit(
-        [one.tally for one in drafted], premises.policies.limits, _closed_by_use(premises, registries, notes)
-    )
-    header = PlanHeader(created_at=created_at, now=premises.now, policies_sha256=premises.policies.sha256)
-    return Plan(header, [_settled(one, spool) for one in drafted], spool, notes)
+    return drafted
 
 
 _Event = tuple[Unit, Listing | RegistryError]

@@ -140,7 +140,7 @@ def run(
     run_id = f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     policies = _limited(load_policies(settings.policies, environ), settings)
     _check_writable((*settings.reports, *filter(None, (settings.plan,))))
-    with contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack, contextlib.ExitStack() as unless_done:
         folder, notes = _state_folder(settings, environ, run_id)
         if folder is not None:
             stack.enter_context(folder)
@@ -156,6 +156,7 @@ def run(
             progress=progress,
             noting_stays=settings.verbose,
         )
+        unless_done.callback(plan.close)
         if settings.plan is not None:
             with replacing(Path(settings.plan)) as stream:
                 plan.write(stream)
@@ -163,6 +164,7 @@ def run(
         if settings.delete:
             registries = {one.spec.name: one for one in opened}
             done = apply(plan, registries, grounds.fresh, stop=stop, clock=clock, progress=progress)
+            unless_done.callback(done.close)
         errors.extend(plan.notes.errors)
         counts = Counts([repository.plan for repository in plan.repositories])
         if done is None:
@@ -192,6 +194,7 @@ def run(
             _write_report(result, path)
         if folder is not None and settings.delete:
             _write_report(result, str(folder.run_folder(run_id) / "report.jsonl"))
+        unless_done.pop_all()
         return result
 
 
