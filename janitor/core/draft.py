@@ -136,7 +136,9 @@ def _unselected(decisions: Decisions) -> Counter[str]:
         i = slots.image[s]
         if i in found or i in otherwise or i in decisions.facts.in_archive:
             continue
-        if any(votes.kept[t] for t in slots.of(i)) or i in decisions.condemned or i in decisions.archived:
+        if i in decisions.condemned or i in decisions.archived:
+            continue
+        if any(votes.kept[t] or (t in spoken_of and not votes.taken[t]) for t in slots.of(i)):
             continue
         found[i] = look(slots.tag[s])
     return Counter(found.values())

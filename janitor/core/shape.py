@@ -11,7 +11,7 @@ The rules that stand here:
 - Where no referrer of the repository has its subject in it, signatures live apart from what they sign, and
   nobody can tell an orphan: no untagged referrer is a candidate then.
 - An index whose children could not be read may hold any untagged image: none that stands alone is a
-  candidate then.
+  candidate then. An image of which neither type, media type nor children are known may be such an index.
 
 Images are spoken of by their position in the listing. Nothing here knows of rules.
 """
@@ -70,7 +70,7 @@ class Shape:
         for i, image in enumerate(images):
             if image.children:
                 self._hold(i, image.children)
-            elif image.children is UNSET and _is_index(image):
+            elif image.children is UNSET and _may_be_index(image):
                 self.shut.add(i)
         referring = {i for i, image in enumerate(images) if image.subject is not None}
         referring.update(i for i, tags in enumerate(self.tags) for tag in tags if tag[:7] == _SCHEME_PREFIX)
@@ -192,6 +192,10 @@ class Shape:
 
 def _is_index(image: Image) -> bool:
     return image.type is ImageType.INDEX or image.media_type in INDEX_TYPES
+
+
+def _may_be_index(image: Image) -> bool:
+    return _is_index(image) or (image.type is None and image.media_type is None)
 
 
 def closed(

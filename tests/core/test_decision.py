@@ -135,6 +135,15 @@ def test_repositories_are_decided_each_by_itself() -> None:
         assert deleted(decider.decide(listed, hosts=HOSTS, abilities=ABLE)) == {"2"}
 
 
+def test_periods_are_those_of_the_timezone_of_the_policy() -> None:
+    midnight = ago("3d")
+    around = [image("before", pushed=midnight - SECOND), image("after", pushed=midnight)]
+    rules = [delete(), keep(one_per={"day": 2})]
+    images = [*around, image("old", pushed="9d"), image("oldest", pushed="10d")]
+    assert deleted(decide(rules, *images, timezone="UTC")) == {"old", "oldest"}
+    assert deleted(decide(rules, *images, timezone="Europe/Berlin")) == {"before", "oldest"}
+
+
 def test_a_narrowed_rule_counts_where_it_covers_alone() -> None:
     decider = Decider(policy_set(delete(), keep(repositories="a", tags="1")), InUse(), NOW)
     gone = [

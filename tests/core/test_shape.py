@@ -245,6 +245,17 @@ def test_an_index_whose_children_are_unknown_is_shut() -> None:
     assert names(shape, shape.shut) == {"1"}
 
 
+def test_an_image_of_which_nothing_is_known_may_be_an_index_and_is_shut() -> None:
+    nothing = image("1", children=UNSET, type=None, media_type=None)
+    known = [
+        image("2", children=(), type=None, media_type=None),
+        image("3", children=UNSET, type="helm", media_type=None),
+        image("4", children=UNSET, type=None),
+    ]
+    shape = Shape([nothing, *known])
+    assert names(shape, shape.shut) == {"1"}
+
+
 def test_beside_an_index_of_unknown_children_no_untagged_image_is_a_candidate() -> None:
     shut = index("1", children=UNSET)
     assert candidates(shut, image(id="alone"), image("2")) == {"1", "2"}
