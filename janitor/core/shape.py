@@ -113,17 +113,16 @@ class Shape:
 
     def _candidates(self, images: Sequence[Image], adrift: AbstractSet[int]) -> list[int]:
         out: set[int] = set()
+        unsure = self._orphans_unknown or bool(self.shut)
         for i in [i for i, tags in enumerate(self.tags) if not tags]:
-            if (
-                i in self.holders
-                or i in self.subjects
-                or self.shut
-                or (i in adrift and self._orphans_unknown)
-            ):
-                out.add(i)
-            elif i in adrift:
+            if i in adrift and images[i].tags:
+                # Of an orphan, the tags of the scheme count: it is tagged, whatever names it.
                 self.tags[i] = images[i].tags
-                self.orphans.add(i)
+            elif i in self.holders or i in self.subjects or self.shut:
+                out.add(i)
+                continue
+            if i in adrift:
+                (out if unsure else self.orphans).add(i)
         return [i for i in range(len(images)) if i not in out]
 
     def platforms(self, i: int) -> tuple[int, ...]:
