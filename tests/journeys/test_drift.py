@@ -91,21 +91,33 @@ class Others:
         self._journey = journey
         self._registry = registry
         self._world = registry.world
-        self._left = 4
+        self._left = 6
         # What others took away themselves, no run can be blamed for.
         self.took: set[str] = set()
         registry.hooks.append(self.happen)
 
-    def happen(self, method: str, _: str) -> None:
-        if self._left == 0 or self._choose.number(3) == 0:
-            return
-        self._left -= 1
+    def happen(self, method: str, _repository: str) -> None:
+        for _ in range(self._choose.number(4)):
+            if self._left > 0:
+                self._left -= 1
+                self._happen(method)
+
+    def _happen(self, method: str) -> None:
         anything: list[Callable[[], None]] = [self._fail, self._refuse, self._wait, self._stop, self._use]
         if method in ("list", "tags_now"):
-            anything += [self._retag, self._untag, self._take, self._refer, self._break]
+            anything += [
+                self._retag,
+                self._retag,
+                self._retag,
+                self._untag,
+                self._take,
+                self._refer,
+                self._break,
+            ]
         if method == "list":
-            anything += [self._push_index]
-        self._choose.pick(anything)()
+            anything += [self._push_index, self._push_index]
+        happening = self._choose.pick(anything)
+        happening()
 
     def _digest(self) -> str | None:
         held = list(self._world[APP].manifests)
@@ -153,7 +165,8 @@ class Others:
             self._world.push_index(APP, children=children, tags=self._choose.some(["new"], 1), created="0m")
 
     def _break(self) -> None:
-        raise Unreachable("the connection broke")
+        if self._choose.number(4) == 0:
+            raise Unreachable("the connection broke")
 
 
 @given(st.data())
