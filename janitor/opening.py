@@ -98,7 +98,9 @@ def _named(policies: PolicySet, names: tuple[str, ...]) -> list[RegistrySpec]:
         return list(policies.registries)
     known = [spec.name for spec in policies.registries]
     for name in names:
-        if not any(PatternList.of((name,), PatternKind.NAME).selects(each) for each in known):
+        if not name.startswith("!") and not any(
+            PatternList.of((name,), PatternKind.NAME).selects(each) for each in known
+        ):
             meant = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {meant[0]}?" if meant else f"there are: {', '.join(known)}"
             raise UsageError(f"--registry {name}: no registry of the policies is called so; {hint}")
@@ -109,6 +111,10 @@ def _patterns(texts: tuple[str, ...], kind: PatternKind, option: str) -> Pattern
     if not texts:
         return None
     try:
-        return PatternList.of(texts, kind)
+        patterns = PatternList.of(texts, kind)
     except PatternError as error:
         raise UsageError(f"{option}: {error}") from error
+    if all(pattern.negated for pattern in patterns.patterns):
+        everything = "**" if kind is PatternKind.REPOSITORY else "*"
+        raise UsageError(f'{option}: these only leave out; add {option} "{everything}"')
+    return patterns
