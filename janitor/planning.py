@@ -227,10 +227,8 @@ def _draft_all(
                 _fail(opened, unit, event, drafted, notes)
                 continue
             decisions = opened.decide(event, decider, premises)
-            draft = assemble(decisions)
+            draft = assemble(decisions, rationed=rationed)
             lines = spool.put(draft.actions, draft.needs if rationed else None)
-            if not rationed:
-                draft.tally.times = None
             stays = spool.note_stays(decisions) if noting_stays else (0, 0)
             drafted.append(_Drafted(tally=draft.tally, unit=unit, lines=lines, stays=stays))
             _note(opened, draft, decisions, notes)

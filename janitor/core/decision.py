@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
 
 import msgspec
 
@@ -134,7 +136,7 @@ class Votes:
     the selectors of some rule choose.
     """
 
-    __slots__ = ("book", "facts", "kept", "slots", "spoken_of", "taken")
+    __slots__ = ("_masks", "book", "facts", "kept", "slots", "spoken_of", "taken")
 
     def __init__(self, book: RuleBook, slots: Slots, facts: Facts) -> None:
         self.book = book
@@ -143,6 +145,7 @@ class Votes:
         self.kept = [0] * len(slots.image)
         self.taken = [0] * len(slots.image)
         self.spoken_of: set[int] = set()
+        self._masks: dict[int, int] = {}
         for n, rule in enumerate(book.rules):
             chosen = choose(rule, book.bits[n], slots, facts)
             self.spoken_of.update(chosen.slots)
@@ -156,33 +159,35 @@ class Votes:
         condemned: set[int] = set()
         archived: set[int] = set()
         kept, taken, archive = self.kept, self.taken, self.book.archive
-        for i, span in self.slots.spans():
-            if len(span) == 1:
-                s = span[0]
-                if taken[s] and not kept[s]:
-                    (condemned if taken[s] & ~archive else archived).add(i)
+        for i, first, end in self.slots.spans():
+            if end - first == 1:
+                mask = taken[first]
+                if mask and not kept[first]:
+                    self._masks[i] = mask
+                    (condemned if mask & ~archive else archived).add(i)
                 continue
-            if any(kept[s] for s in span):
+            votes = taken[first:end]
+            if any(kept[first:end]):
                 continue
-            whole = self._whole(span)
-            if all((taken[s] | whole) & ~archive for s in span):
+            whole = self._whole(votes)
+            if all((vote | whole) & ~archive for vote in votes):
                 condemned.add(i)
-            elif all(taken[s] | whole for s in span):
+            elif all(vote | whole for vote in votes):
                 archived.add(i)
         return condemned, archived
 
-    def _whole(self, span: range) -> int:
+    def _whole(self, votes: Iterable[int]) -> int:
         """The rules that take all of an image by one of its tags."""
         whole = 0
-        for s in span:
-            whole |= self.taken[s] & self.book.any_tag
+        for vote in votes:
+            whole |= vote & self.book.any_tag
         return whole
 
     def taking(self, i: int, *, deleting: bool) -> int:
         """The rules that take an image, as a mask; those that archive have no part in a deletion."""
-        mask = 0
-        for s in self.slots.of(i):
-            mask |= self.taken[s]
+        mask = self._masks.get(i)
+        if mask is None:
+            mask = self._masks[i] = reduce(or_, [self.taken[s] for s in self.slots.of(i)])
         return mask & ~self.book.archive if deleting else mask
 
     def untagged(self, i: int, protected: Mapping[int, str]) -> tuple[int, ...]:
@@ -192,7 +197,7 @@ class Votes:
         off = [s for s in span if taken[s] & self.book.untag and not kept[s] and s not in protected]
         if not off:
             return ()
-        whole = self._whole(span)
+        whole = self._whole(taken[s] for s in span)
         stays = any(kept[s] or s in protected or not (taken[s] | whole) for s in span)
         return tuple(off) if stays else ()
 

@@ -25,8 +25,8 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """What would happen in one repository if no limit of the run stops it.
 
     ``needs[n]``: line n stands only where at least so many of the repository's images are allowed to go; 0
-    always stands. ``unselected``: images that stay only because no rule selects one of their tags, by the
-    look of that tag.
+    always stands; empty where there is no ration. ``unselected``: images that stay only because no rule
+    selects one of their tags, by the look of that tag.
     """
 
     tally: Tally
@@ -35,8 +35,8 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     unselected: Counter[str]
 
 
-def assemble(decisions: Decisions) -> Draft:
-    """Write down the decisions on one repository."""
+def assemble(decisions: Decisions, *, rationed: bool = False) -> Draft:
+    """Write down the decisions on one repository; what only a ration asks for where there is one."""
     inventory = decisions.inventory
     order = oldest_first(decisions)
     place = {i: n for n, (_, i) in enumerate(order, 1)}
@@ -50,10 +50,11 @@ def assemble(decisions: Decisions) -> Draft:
     for n, (_, i) in enumerate(order, 1):
         actions.append(_going(decisions, i))
         if n in hung_on:
-            actions.extend(sorted(hung_on[n], key=_digest))
-        needs.extend([n] * (len(actions) - len(needs)))
+            actions += sorted(hung_on[n], key=_digest)
+        if rationed:
+            needs.extend([n] * (len(actions) - len(needs)))
     actions.extend(sorted((_untagged(decisions, i) for i in decisions.untag), key=_digest))
-    needs.extend([0] * len(decisions.untag))
+    needs.extend([0] * (len(actions) - len(needs) if rationed else 0))
     tally = Tally(
         registry=inventory.registry,
         repository=inventory.repository,
@@ -61,7 +62,7 @@ def assemble(decisions: Decisions) -> Draft:
         judged=len(decisions.facts.shape.candidates),
         going=len(order),
         planned=bool(actions),
-        times=array("d", [time for time, _ in order]),
+        times=array("d", [time for time, _ in order]) if rationed else None,
     )
     return Draft(tally=tally, actions=tuple(actions), needs=needs, unselected=_unselected(decisions))
 

@@ -78,17 +78,23 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
         Of a version, ``major`` is ``1`` and ``minor`` is ``1.4``. Costs several times what a match does.
         """
+        return self.groups(name, (text,))[0]
+
+    def groups(self, name: str, texts: Sequence[str]) -> list[str | None]:
+        """As :meth:`group`, for many texts at once."""
         index = self._shape.groups.get(name)
         if index is None:
-            return None
+            return [None] * len(texts)
         if self._shape.expression is None:
-            version = parse_version(text)
-            if version is None or not self._shape.takes(version):
-                return None
-            return _version_group(name, version)
-        match = self._expression.fullmatch(_encoded(text))
-        value: bytes | None = match.group(index) if match is not None else None
-        return value.decode("utf-8", "replace") if value is not None else None
+            takes = self._shape.takes
+            versions = map(parse_version, texts)
+            return [
+                None if version is None or not takes(version) else _version_group(name, version)
+                for version in versions
+            ]
+        matches = map(self._expression.fullmatch, map(_encoded, texts))
+        values = [None if match is None else match.group(index) for match in matches]
+        return [None if value is None else value.decode("utf-8", "replace") for value in values]
 
     @cached_property
     def _shape(self) -> _Shape:
@@ -160,9 +166,9 @@ def groups_of(patterns: PatternList, tags: Sequence[str], name: str) -> list[str
     """The group that each tag falls in: the first positive pattern that matches and gives it decides."""
     giving = [pattern for pattern in patterns.patterns if not pattern.negated and name in pattern.group_names]
     if len(giving) == 1:
-        group = giving[0].group
-        return [group(name, tag) for tag in tags]
-    return [next(filter(_is_some, (pattern.group(name, tag) for pattern in giving)), None) for tag in tags]
+        return giving[0].groups(name, tags)
+    columns = [pattern.groups(name, tags) for pattern in giving]
+    return [next(filter(_is_some, row), None) for row in zip(*columns, strict=True)] or [None] * len(tags)
 
 
 def group_of(patterns: PatternList, tag: str, name: str) -> str | None:

@@ -60,10 +60,10 @@ class Slots:
         start = self.first[i]
         return range(start, start + (len(self._tags[i]) or 1))
 
-    def spans(self) -> Iterator[tuple[int, range]]:
-        """Every candidate with its slots."""
+    def spans(self) -> Iterator[tuple[int, int, int]]:
+        """Every candidate, its first slot, and the slot after its last."""
         starts = [*self.first.values(), len(self.image)]
-        return zip(self.first, map(range, starts, starts[1:]), strict=True)
+        return zip(self.first, starts, starts[1:], strict=False)
 
 
 class Lists:

@@ -47,6 +47,12 @@ class ImageLine(Image, frozen=True, kw_only=True, gc=False):
     subject: Digest | None = None
 
 
+class _Unlabelled(ImageLine, frozen=True, kw_only=True, gc=False):
+    """A line whose labels are passed over: building them costs as much as all the rest."""
+
+    labels: None = msgspec.field(default=None, name="labels passed over")
+
+
 class _WrittenLine(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """One line as it is written: the order of its keys, and what is left out when nobody knows it."""
 
@@ -70,9 +76,11 @@ class _WrittenLine(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_def
     changed_at: Instant | None = None
 
 
+_Decoder = msgspec.json.Decoder[ImageLine]
 _FIELDS = Image.__struct_fields__
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(ImageLine)
+_decoder: _Decoder = msgspec.json.Decoder(ImageLine)
+_unlabelled: _Decoder = msgspec.json.Decoder(_Unlabelled)
 
 
 def write_images(stream: IO[bytes], registry: str, repository: str, images: Iterable[Image]) -> None:
@@ -84,7 +92,9 @@ def write_images(stream: IO[bytes], registry: str, repository: str, images: Iter
         )
 
 
-def read_repositories(path: Path, registry: str | None = None) -> Iterator[tuple[str, str, list[ImageLine]]]:
+def read_repositories(
+    path: Path, registry: str | None = None, *, labels: bool = True
+) -> Iterator[tuple[str, str, list[ImageLine]]]:
     """Each repository of the file with its images, as ``(registry, repository, images)``, in its order.
 
     ``registry``: only that one's; the lines of others are checked by themselves alone. Raises FileError with
@@ -92,35 +102,41 @@ def read_repositories(path: Path, registry: str | None = None) -> Iterator[tuple
     """
     try:
         with path.open("rb") as stream:
-            yield from _repositories(stream, str(path), registry)
+            yield from _repositories(_Lines(stream, str(path), _decoder if labels else _unlabelled), registry)
     except OSError as error:
         raise FileError(f"{path} can't be read: {error.strerror or error}") from error
 
 
-def _repositories(
-    stream: IO[bytes], name: str, wanted: str | None
-) -> Iterator[tuple[str, str, list[ImageLine]]]:
+class _Lines(msgspec.Struct, frozen=True, kw_only=False):
+    """A file that is read, what it is called, and how."""
+
+    stream: IO[bytes]
+    name: str
+    decoder: _Decoder
+
+
+def _repositories(lines: _Lines, wanted: str | None) -> Iterator[tuple[str, str, list[ImageLine]]]:
     seen: set[tuple[str, str]] = set()
     place = "", ""
     images: list[ImageLine] = []
     first = 0  # the line at which the repository began
-    for number, together in _runs(stream, name):
+    for number, together in _runs(lines):
         here = together[0].registry, together[0].repository
         if here == place:
             images += together
             continue
         if images and wanted in (None, place[0]):
-            yield *place, _checked(images, name, first)
+            yield *place, _checked(images, lines.name, first)
         place, images, first = here, together, number
         if wanted in (None, here[0]):
-            _note(seen, *here, f"{name}:{number}")
+            _note(seen, *here, f"{lines.name}:{number}")
     if images and wanted in (None, place[0]):
-        yield *place, _checked(images, name, first)
+        yield *place, _checked(images, lines.name, first)
 
 
-def _runs(stream: IO[bytes], name: str) -> Iterator[tuple[int, list[ImageLine]]]:
+def _runs(lines: _Lines) -> Iterator[tuple[int, list[ImageLine]]]:
     """Lines that stand together and name one repository, with the number of the first."""
-    for number, images in _blocks(stream, name):
+    for number, images in _blocks(lines):
         places = list(map(_repository, images))
         if len(set(map(_registry, images))) > 1:
             places = list(map(_place, images))
@@ -129,21 +145,21 @@ def _runs(stream: IO[bytes], name: str) -> Iterator[tuple[int, list[ImageLine]]]
             yield number + start, images[start:end]
 
 
-def _blocks(stream: IO[bytes], name: str) -> Iterator[tuple[int, list[ImageLine]]]:
+def _blocks(lines: _Lines) -> Iterator[tuple[int, list[ImageLine]]]:
     """Lines, many decoded at a time, with the number of the first; one by one where that fails."""
     number = 1
     rest = b""
     while True:
-        block = stream.read(_BLOCK)
+        block = lines.stream.read(_BLOCK)
         whole, end, rest = (rest + block).rpartition(b"\n") if block else (rest, b"", b"")
         if whole:
             try:
-                images = _decoder.decode_lines(whole)
+                images = lines.decoder.decode_lines(whole)
             except (msgspec.MsgspecError, UnicodeDecodeError):
                 images = []
             # Empty lines are skipped when many are decoded; only the very end may have any.
             if len(images) != whole.count(b"\n") + 1:
-                yield from _one_by_one(whole + end, number, name, stream)
+                yield from _one_by_one(whole + end, number, lines)
             elif None in map(_type, images):
                 yield number, list(map(_typed, images))
             else:
@@ -152,7 +168,7 @@ def _blocks(stream: IO[bytes], name: str) -> Iterator[tuple[int, list[ImageLine]
         if not block:
             return
         if len(rest) > _MAX_LINE:
-            raise FileError(f"{name}:{number}: {_told(rest, ValueError())}")
+            raise FileError(f"{lines.name}:{number}: {_told(rest, ValueError())}")
 
 
 _type = attrgetter("type")
@@ -161,17 +177,15 @@ _repository = attrgetter("repository")
 _place = attrgetter("registry", "repository")
 
 
-def _one_by_one(
-    block: bytes, number: int, name: str, stream: IO[bytes]
-) -> Iterator[tuple[int, list[ImageLine]]]:
-    lines = block.splitlines(keepends=True)
-    for place, raw in enumerate(lines):
+def _one_by_one(block: bytes, number: int, lines: _Lines) -> Iterator[tuple[int, list[ImageLine]]]:
+    raws = block.splitlines(keepends=True)
+    for place, raw in enumerate(raws):
         try:
-            yield number + place, [_typed(_decoder.decode(raw))]
+            yield number + place, [_typed(lines.decoder.decode(raw))]
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            if all(line.isspace() for line in (*lines[place:], *stream)):
+            if all(line.isspace() for line in (*raws[place:], *lines.stream)):
                 return  # empty lines at the very end
-            raise FileError(f"{name}:{number + place}: {_told(raw, error)}") from error
+            raise FileError(f"{lines.name}:{number + place}: {_told(raw, error)}") from error
 
 
 def _note(seen: set[tuple[str, str]], registry: str, repository: str, place: str) -> None:

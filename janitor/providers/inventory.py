@@ -48,9 +48,10 @@ class Inventory(Registry):
         self._wanted = only
         yield Unit(name=self._name, many=True)
 
-    def _list(self, unit: Unit, wanted: frozenset[Field]) -> Iterator[Listing]:  # noqa: ARG002 - all stands there
+    def _list(self, unit: Unit, wanted: frozenset[Field]) -> Iterator[Listing]:  # noqa: ARG002 - there is one
+        labels = Field.LABELS in wanted
         try:
-            for _, repository, images in read_repositories(self._path, self._name):
+            for _, repository, images in read_repositories(self._path, self._name, labels=labels):
                 if self._wants(repository):
                     yield Listing(repository=repository, images=tuple(images))
         except FileError as error:

@@ -17,7 +17,7 @@ from tests.factories import ago, delete, digest, image, index, keep, name_of, pr
 
 
 def draft(rules: Rule | Sequence[Rule], *images: Image, **fields: str) -> Draft:
-    return assemble(decide(rules, *images, **fields))  # type: ignore[arg-type]  # words of decide
+    return assemble(decide(rules, *images, **fields), rationed=True)  # type: ignore[arg-type]  # words of decide
 
 
 def lines(made: Draft) -> list[str]:
