@@ -120,9 +120,6 @@ class Repository:
 
     def is_candidate(self, digest: str) -> bool:
         """Whether rules may speak of it at all."""
-        # Deleting an index whose platforms nobody knows would leave them behind as plain untagged images.
-        if self.is_unread_index(digest):
-            return False
         # It says 'A **tagged** image that an index names is judged by its tags as any other'; of referrers:
         # 'one with a tag of its own beside those is judged as a tagged child is'
         if self.own_tags(digest):
@@ -132,16 +129,16 @@ class Repository:
             # orphans are unknown, 'no untagged one is a candidate'
             if not self.is_orphan(digest):
                 return False
-            if self.tags(digest):
+            if self.tags(digest) and not self.has_unread_index:
                 return True
         # It says 'An untagged image that an index names … is no candidate of its own'
         return not self.holders(digest) and not self.has_unread_index
 
     def goes_along(self, digest: str) -> bool:
-        """Whether it has no judgement of its own, and goes with what it lives with."""
-        return (
-            not self.is_candidate(digest) and not self.own_tags(digest) and not self.is_unread_index(digest)
-        )
+        """Whether it is no candidate, and goes with what it lives with."""
+        # Were it known to be an orphan, its scheme tags would count, and it were judged by them.
+        may_be_tagged = bool(self.lines[digest]["tags"]) and not self.present_subjects(digest)
+        return not self.is_candidate(digest) and not may_be_tagged
 
     # --- its time -----------------------------------------------------------------------------------------
 

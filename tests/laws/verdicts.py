@@ -52,6 +52,8 @@ def decide_one(
         for digest, line in repo.lines.items()
         if line.get("locked") or digest in used | named or protected_tags & set(repo.tags(digest))
     }
+    # Deleting an index whose platforms nobody knows would leave them behind as plain untagged images.
+    direct |= {digest for digest in repo.lines if repo.is_unread_index(digest)}
     protected = repo.protected_with(direct)
 
     held = [(rule, holding_pairs(repo, rule)) for rule in rules]
