@@ -40,8 +40,11 @@ from janitor.providers.interface import Listing, Result
 _DECISIONS_LAST = timedelta(minutes=10)
 # Tags are to be read not longer than 60 s before a deletion; half of it is left for the deletion itself.
 _TAGS_LAST = timedelta(seconds=30)
-# So many images are checked and deleted at a time: few enough for the tags to stay fresh.
+# So many images are deleted at a time: what is begun may be waited for when a run is stopped.
 _BATCH = 16
+# Of so many the tags are read at a time, as many as are deleted before these are old: where a registry tells
+# whose a tag is tag by tag, each reading asks for all of the repository.
+_MOST_READ = 1024
 
 
 class Outcomes:
@@ -138,6 +141,7 @@ class _Work:
         self._clock = clock
         self._premises = premises
         self.limited = False
+        self._read_at_once = _BATCH
         self._done: dict[str, tuple[OutcomeKind, str | None]] = {}
 
     def outcomes(self) -> Iterator[Outcome]:
@@ -233,12 +237,14 @@ class _Work:
         # What hung on images that went before something came between is still to go.
         batch = [i for i, roots in decisions.along.items() if i not in gone and gone.issuperset(roots)]
         order = (i for _, i in oldest_first(decisions) if i not in gone)
-        while batch or (batch := list(islice(order, _BATCH))):
+        while batch or (batch := list(islice(order, self._read_at_once))):
+            begun = self._clock()
             free = gone.union(batch)
             hung_on = dict.fromkeys(i for root in batch for i in along.get(root, ()))
             batch += (i for i in hung_on if free.issuperset(decisions.along[i]))
             if not self._delete_batch(decisions, batch, gone, may_go_on):
                 return may_go_on()
+            self._pace(self._clock() - begun)
             batch = []
         return False
 
@@ -264,6 +270,13 @@ class _Work:
                 return False
             batch = [i for i in batch if i not in gone]
         return True
+
+    def _pace(self, took: timedelta) -> None:
+        """Read the tags of more images at once where deletions are quick, of fewer where they are slow."""
+        if took < _TAGS_LAST / 4:
+            self._read_at_once = min(2 * self._read_at_once, _MOST_READ)
+        elif took > _TAGS_LAST:
+            self._read_at_once = max(self._read_at_once // 2, _BATCH)
 
     def _knotted(self, images: Iterable[Image]) -> bool:
         """Skip images that hold one another: digests can't, but a registry may say so."""

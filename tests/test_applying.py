@@ -1,10 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 
 import pytest
 
+from janitor.core.image import Image
 from janitor.core.policy import PolicySet
 from janitor.core.report import OutcomeKind
 from janitor.core.use import InUse, SourceReading
@@ -83,10 +84,10 @@ def start(registry: WorldRegistry) -> Iterator[Start]:
     assert registry.broke == []
 
 
-def crowd(world: World) -> None:
-    """A hundred old pull requests beside a release."""
-    for number in range(100):
-        world.push("many", tags=[f"pr-{number}"], created=f"{200 - number}d")
+def crowd(world: World, count: int = 100) -> None:
+    """Many old pull requests beside a release."""
+    for number in range(count):
+        world.push("many", tags=[f"pr-{number}"], created=f"{1000 - number}d")
     world.push("many", tags=["1.0.0"])
 
 
@@ -457,6 +458,38 @@ def test_many_images_go_oldest_first(world: World, registry: WorldRegistry, star
     world.push("many", tags=["1.0.0"])
     start(policy_set(*RULES, limits=limits(grace="0h", max_percent=100))).run()
     assert [digest for digest in registry.deleted if digest in many] == many
+
+
+def test_quick_deletions_read_tags_of_many_at_once(registry: WorldRegistry, start: Start) -> None:
+    """Where a reading asks for every tag of a repository, one each few images would ask without end."""
+    crowd(registry.world, 500)
+    start(policy_set(*RULES, limits=limits(grace="0h", max_percent=100))).run()
+    assert set(registry.world["many"].tags) == {"1.0.0"}
+    assert registry.asked.count(("tags_now", "many")) <= 6
+    assert max(map(len, registry.batches)) <= 16
+
+
+def test_slow_deletions_read_tags_of_few_at_once(world: World) -> None:
+    crowd(world, 200)
+    clock = Clock()
+    asked: list[int] = []
+
+    class Counting(WorldRegistry):
+        def _tags_now(self, repository: str, images: Sequence[Image]) -> Mapping[str, frozenset[str] | None]:
+            asked.append(len(images))
+            return super()._tags_now(repository, images)
+
+    counting = Counting(world)
+    counting.hooks.append(slowly(clock, seconds=20))
+    journey = Journey(
+        counting,
+        policies=policy_set(*RULES, limits=limits(grace="0h", max_percent=100)),
+        clock=clock,
+    )
+    journey.run()
+    journey.close()
+    assert counting.broke == []
+    assert max(asked) <= 64
 
 
 # --- ten minutes ------------------------------------------------------------------------------------------

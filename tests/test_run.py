@@ -401,6 +401,19 @@ def test_a_registry_that_breaks_leaves_the_others_to_be_done(site: Site, server:
     assert {each.outcome for each in ran.outcomes} == {DELETED}
 
 
+def test_a_registry_that_can_not_be_opened_leaves_the_others_to_be_done(
+    site: Site, server: OciServer
+) -> None:
+    lost = {"provider": "oci", "endpoint": "https://me:hidden@registry.example"}
+    site.policies(simulated(server) | {"lost": lost})
+    ran = site.run(delete=True)
+    assert ran.exit_code == 1
+    (error,) = ran.report.errors
+    assert error.registry == "lost"
+    assert "hidden" not in error.message
+    assert {each.outcome for each in ran.outcomes} == {DELETED}
+
+
 def test_a_deletion_that_fails_is_exit_1_and_the_rest_is_done(site: Site, server: OciServer) -> None:
     digest = server.world["team/api"].tags["pr-1"]
     server.world.fault("error", status=403, times=9, match=f"DELETE .*{digest}")
