@@ -5,6 +5,7 @@ A page marks where a table goes, and this puts it there::
     <!-- keys: limits -->        the keys of a block of policy files
     <!-- provider: oci -->       the keys of a provider
     <!-- source: manifests -->   the keys of a source of use
+    <!-- test: case -->          the keys of a block of policy tests
     <!-- end -->
 
 Everything else on a page is written by hand. Run as ``make docs``; a test says when a page isn't in step.
@@ -13,17 +14,19 @@ Everything else on a page is written by hand. Run as ``make docs``; a test says 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from janitor.inuse import SOURCES
 from janitor.policyfile.keys import TABLES, Key, Kind, Table
 from janitor.policyfile.registries import struct_keys
+from janitor.policyfile.testkeys import TEST_CASE, TEST_FILE, TEST_IMAGE
 from janitor.providers import PROVIDERS
 
 DOCS = Path(__file__).parent
+TESTS: Mapping[str, Table] = {"file": TEST_FILE, "case": TEST_CASE, "image": TEST_IMAGE}
 
-_BLOCK = re.compile(r"(<!-- (keys|provider|source): (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_BLOCK = re.compile(r"(<!-- (keys|provider|source|test): (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def in_step(text: str) -> str:
@@ -41,7 +44,7 @@ def _table(what: str, name: str) -> Table:
         return struct_keys(PROVIDERS[name].keys)
     if what == "source":
         return struct_keys(SOURCES[name].keys)
-    return TABLES[name]
+    return TESTS[name] if what == "test" else TABLES[name]
 
 
 def _rows(table: Table) -> Iterator[str]:

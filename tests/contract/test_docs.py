@@ -11,13 +11,15 @@ from pathlib import Path
 import click
 import pytest
 
-from docs.generate import in_step, pages
+from docs.generate import TESTS, in_step, pages
 from janitor.cli.app import janitor
 from janitor.errors import PolicyError
 from janitor.inuse import SOURCES
 from janitor.kinds import kinds
 from janitor.policyfile import load
 from janitor.policyfile.keys import TABLES
+from janitor.policyfile.testfile import load_cases
+from janitor.policyfile.verdict import run_case
 from janitor.providers import PROVIDERS
 from janitor.reports import FORMATS
 
@@ -59,6 +61,7 @@ def test_every_block_provider_and_source_has_its_table() -> None:
     wanted = {f"<!-- keys: {name} -->" for name in TABLES}
     wanted |= {f"<!-- provider: {name} -->" for name in PROVIDERS}
     wanted |= {f"<!-- source: {name} -->" for name in SOURCES}
+    wanted |= {f"<!-- test: {name} -->" for name in TESTS}
     assert {marker for marker in wanted if marker not in text} == set()
 
 
@@ -109,7 +112,23 @@ def test_the_readme_names_what_is_there_and_nothing_else() -> None:
     assert set(re.findall(r"`([.\w]+)`", rows["reports"])) == set(FORMATS)
 
 
-@pytest.mark.parametrize(("page", "text"), _blocks("yaml"))
+_TESTS = "\ntests:\n"
+
+
+@pytest.mark.parametrize(("page", "text"), [block for block in _blocks("yaml") if _TESTS in block[1]])
+def test_every_policy_test_that_a_page_shows_passes_with_the_policy_of_the_readme(
+    page: str, text: str, tmp_path: Path
+) -> None:
+    (tmp_path / "services.yaml").write_text(
+        next(policy for shown_on, policy in _blocks("yaml") if shown_on == "README.md")
+    )
+    path = tmp_path / "shown.test.yaml"
+    path.write_text(text)
+    verdicts = [run_case(case) for case in load_cases(str(path), {}, kinds())]
+    assert [str(verdict) for verdict in verdicts if not verdict.passed] == [], page
+
+
+@pytest.mark.parametrize(("page", "text"), [block for block in _blocks("yaml") if _TESTS not in block[1]])
 def test_every_policy_that_a_page_shows_is_right(page: str, text: str, tmp_path: Path) -> None:
     path = tmp_path / "policy.yaml"
     path.write_text(_whole(text))
