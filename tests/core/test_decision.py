@@ -87,6 +87,13 @@ def test_an_untagged_image_goes_when_a_rule_takes_it() -> None:
     assert deleted(decide(delete(untagged=True), image(id="a"), image("1"))) == {"a"}
 
 
+def test_tags_all_is_not_confused_by_the_patterns_of_other_rules() -> None:
+    rule = delete(tags_all=["pr-*", "sha-*"])
+    others = [delete(tags="x*", older_than="1y"), keep(tags="sha-*", newer_than="1d")]
+    assert deleted(decide([rule, *others], image("pr-1", "sha-1"))) == {"pr-1 sha-1"}
+    assert deleted(decide([rule, *others], image("pr-1", "sha-1", "x"))) == set()
+
+
 # --- any_tag
 
 

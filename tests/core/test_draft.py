@@ -217,6 +217,15 @@ def test_what_the_floor_spares_is_not_counted() -> None:
     assert dict(made.unselected) == {}
 
 
+def test_what_the_floor_or_the_grace_spares_for_any_of_its_tags_is_not_counted() -> None:
+    rule = delete(tags="pr-*", any_tag=True)
+    floored = floor(decide(rule, image("pr-1", "sha-1")), 1)
+    young = decide(rule, image("pr-1", "sha-1", pushed="1h"), grace="24h")
+    held = decide(rule, index("1", children=["amd"]), image("pr-1", "sha-1", id="amd"))
+    assert [dict(assemble(each).unselected) for each in (floored, young)] == [{}, {}]
+    assert dict(assemble(held).unselected) == {look("1"): 1}
+
+
 @pytest.mark.parametrize(
     ("tag", "pattern"),
     [

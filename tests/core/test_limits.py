@@ -145,6 +145,25 @@ def test_a_tagged_child_that_stays_with_a_spared_index_counts_as_left() -> None:
     assert deleted(after_floor(2, *images)) == {"2d"}
 
 
+def test_a_tagged_referrer_that_stays_with_its_spared_subject_counts_as_left() -> None:
+    images = [image("1", pushed="1d"), signature("1", "sbom", id="sbom", pushed="9d"), *days(2)]
+    assert deleted(after_floor(2, *images)) == {"2d"}
+
+
+def test_what_stays_with_a_spared_index_is_counted_once() -> None:
+    images = [index("1", children=["amd"], pushed="1d"), image("1-amd", id="amd", pushed="2d"), *days(3, 4)]
+    assert deleted(after_floor(3, *images)) == {"4d"}
+
+
+def test_what_stays_anyway_is_counted_once_beside_a_spared_index() -> None:
+    images = [
+        index("1", children=["amd"], pushed="1d"),
+        image("1-amd", id="amd", pushed="9d"),
+        *days(3, 4, 5),
+    ]
+    assert deleted(after_floor(4, *images, protected="5d")) == {"4d"}
+
+
 def test_a_move_to_the_archive_counts_as_a_deletion_for_the_floor() -> None:
     assert archived(after_floor(1, *days(1, 2), rules=delete(archive=True))) == {"2d"}
 
