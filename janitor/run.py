@@ -170,7 +170,7 @@ def run(
         if done is None:
             for repository in plan.repositories:
                 lines = repository.lines
-                counts.plan(repository.plan, sum(lines.counts), lines.freed_bytes)
+                counts.plan(repository.plan, sum(lines.counts), lines.counts[0], lines.freed_bytes)
         else:
             counts.add(done)
         repositories = counts.repositories()

@@ -73,7 +73,7 @@ def clock() -> datetime:
 
 @contextlib.contextmanager
 def _under_way(output: Output) -> Iterator[tuple[Stop, Progress]]:
-    # A run makes millions of values that die by themselves; looking for cycles among them costs a tenth of it.
+    # A run makes millions of values that die by themselves; looking for cycles costs a tenth of it.
     gc.freeze()
     gc.set_threshold(100_000, 50, 50)
     form = log.Format(output.log_format)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections import Counter
+from functools import lru_cache
 from operator import attrgetter
 
 import msgspec
@@ -74,7 +75,16 @@ _DELETE, _UNTAG, _ARCHIVE = ActionKind.DELETE, ActionKind.UNTAG, ActionKind.ARCH
 def _going(decisions: Decisions, i: int) -> Action:
     deleting = i in decisions.condemned
     names, reason = decisions.votes.book.words(decisions.votes.taking(i, deleting=deleting))
+    reason = f"{reason}; {_age(decisions.facts.age(i))}"
     return _action(decisions, i, _DELETE if deleting else _ARCHIVE, names, reason)
+
+
+@lru_cache(maxsize=4096)
+def _age(days: int | None) -> str:
+    """How old an image is, in words."""
+    if days is None:
+        return "its time is unknown"
+    return f"{days} days old" if days != 1 else "1 day old"
 
 
 def _going_along(decisions: Decisions, i: int, roots: tuple[int, ...]) -> Action:

@@ -17,6 +17,7 @@ from janitor.core.shape import Shape
 # Reproducible builds write 1970, 1980 (Buildpacks) or the year 1 where a time should stand.
 _FIRST_REAL_TIME = datetime(1981, 1, 1, tzinfo=UTC).timestamp()
 _SKEW = timedelta(hours=1)
+_DAY = timedelta(days=1).total_seconds()
 
 
 class Facts:
@@ -29,6 +30,7 @@ class Facts:
     __slots__ = (
         "_created",
         "_latest_real",
+        "_now",
         "_pulled",
         "_sizes",
         "any_undated",
@@ -42,6 +44,7 @@ class Facts:
     def __init__(self, images: Sequence[Image], now: datetime) -> None:
         self.images = images
         self.now = now
+        self._now = now.timestamp()
         self.shape = Shape(images)
         self._latest_real = (now + _SKEW).timestamp()
         self._created: dict[int, float | None] = {}
@@ -120,6 +123,11 @@ class Facts:
     def archived(self, i: int) -> float | None:
         """When the image was moved to the archive class."""
         return self._usable(self.images[i].archived_at)
+
+    def age(self, i: int) -> int | None:
+        """Whole days since its time."""
+        time = self.times[i]
+        return None if time is None else int((self._now - time) // _DAY)
 
     def time_or_last(self, i: int) -> float:
         """Its time; an image without a usable one is newer than all others."""

@@ -32,9 +32,13 @@ class Counts:
             if outcome.outcome is OutcomeKind.DELETED:
                 self._deleted_bytes += action.size_bytes or 0
 
-    def plan(self, plan: RepositoryPlan, actions: int, size: int) -> None:
-        """Count the actions of a repository that are only planned; ``size`` is in bytes."""
-        self._counts[plan.registry, plan.repository] = {"planned": actions}
+    def plan(self, plan: RepositoryPlan, actions: int, deletions: int, size: int) -> None:
+        """Count the actions of a repository that are only planned; ``size`` is in bytes.
+
+        What would be deleted doesn't count as remaining, unless the repository is stopped.
+        """
+        leaving = deletions if plan.state is RepositoryState.OK else 0
+        self._counts[plan.registry, plan.repository] = {"planned": actions, "leaving": leaving}
         self._planned_bytes += size
 
     def repositories(self) -> tuple[RepositoryReport, ...]:
@@ -54,7 +58,7 @@ class Counts:
             failed=counts.get("failed", 0),
             refused=counts.get("refused", 0),
             skipped=counts.get("skipped", 0),
-            remaining=plan.images - deleted,
+            remaining=plan.images - deleted - counts.get("leaving", 0),
         )
 
     def totals(self) -> Totals:

@@ -42,7 +42,7 @@ def test_a_line_says_everything_of_what_is_to_go() -> None:
             digest=digest("1 2"),
             tags=("1", "2"),
             rules=("cleanup/old",),
-            reason="cleanup/old (p.yaml:7): ",
+            reason="cleanup/old (p.yaml:7): ; 40 days old",
             size_bytes=5,
             pushed_at=ago("40d"),
         ),
@@ -53,7 +53,7 @@ def test_a_line_names_every_rule_that_takes_the_image_in_the_order_of_the_files(
     rules = [delete(name="b", tags="x"), delete(name="no", tags="z"), delete(name="a", tags="y")]
     (action,) = draft(rules, image("y", "x")).actions
     assert action.rules == ("cleanup/b", "cleanup/a")
-    assert action.reason == "cleanup/b (policy.yaml:1): ; cleanup/a (policy.yaml:1): "
+    assert action.reason == "cleanup/b (policy.yaml:1): ; cleanup/a (policy.yaml:1): ; 100 days old"
 
 
 def test_rules_that_archive_are_not_named_for_a_deletion() -> None:

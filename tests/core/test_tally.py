@@ -94,9 +94,17 @@ def test_bytes_are_those_of_deletions_and_an_unknown_size_adds_nothing() -> None
 
 def test_a_plan_that_is_not_carried_out_counts_as_planned() -> None:
     found = counts()
-    found.plan(repository(), actions=7, size=99)
+    found.plan(repository(), actions=7, deletions=5, size=99)
     assert (found.totals().planned, found.totals().planned_bytes, found.totals().deleted) == (7, 99, 0)
     assert found.repositories()[0].planned == 7
+
+
+def test_what_would_be_deleted_would_not_remain_unless_it_is_stopped() -> None:
+    for state, left in ((RepositoryState.OK, 6), (RepositoryState.LIMITED, 10)):
+        plan = repository(state=state)
+        found = Counts([plan])
+        found.plan(plan, actions=5, deletions=4, size=0)
+        assert found.repositories()[0].remaining == left
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def test_images_stand_below_the_name_of_their_repository() -> None:
         next(i for i, line in enumerate(lines) if word in line) for word in ("prod/a", "one", "prod/b", "two")
     ]
     assert order == sorted(order)
-    assert lines[0] == "prod/a  10 images, 1 planned, 10 remain"
+    assert lines[0] == "prod/a  10 images, 1 planned, 10 would remain"
 
 
 def test_an_untagged_image_is_called_by_its_short_digest() -> None:
@@ -72,11 +72,11 @@ def test_many_tags_are_counted_unless_all_is_asked_for() -> None:
     assert ", ".join(tags) in "\n".join(shown(report(), outcome(*tags), verbose=True))
 
 
-def test_what_nothing_is_known_of_is_a_question_mark() -> None:
+def test_an_unknown_size_is_a_question_mark_and_an_unknown_push_says_nothing() -> None:
     (line,) = (
         line for line in shown(report(), outcome("t", size=None, pushed=None)) if line.startswith("  del")
     )
-    assert line.split()[2:4] == ["?", "?"]
+    assert line.split()[2:4] == ["?", "older"]
 
 
 def test_a_repository_shows_so_many_and_says_how_many_more() -> None:

@@ -149,7 +149,7 @@ class _Page:
             if number:
                 counts.append(f"{number:,} {what}")
         if repository.images:
-            counts.append(f"{repository.remaining:,} remain")
+            counts.append(f"{repository.remaining:,} {'' if self._deletes else 'would '}remain")
         yield from self._paper.beside(self._paper.paint(closing.BOLD, name), len(name), ", ".join(counts))
         if repository.state is RepositoryState.OK:
             return
@@ -202,7 +202,7 @@ class _Page:
             why = outcome.detail
         if not all(rule in why for rule in action.rules):
             why = f"{why} ({', '.join(action.rules)})"
-        age = "?" if action.pushed_at is None else _age(self._now - action.pushed_at)
+        age = "" if action.pushed_at is None else _age(self._now - action.pushed_at)
         size = "?" if action.size_bytes is None else format_size(action.size_bytes)
         yield from self._image(word, self._what(action), (age, size), why)
 
