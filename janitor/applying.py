@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
@@ -32,6 +33,7 @@ from janitor.core.plan import Action, ActionKind
 from janitor.core.report import Outcome, OutcomeKind
 from janitor.core.story import why_stays
 from janitor.errors import Refused, RegistryError, Stopped, Unsupported
+from janitor.log import get_logger
 from janitor.planning import Opened, Plan, PlannedRepository, Premises, why_closed
 from janitor.progress import Progress
 from janitor.providers.interface import Listing, Result
@@ -113,7 +115,10 @@ def _carry_out(
         opened = registries[repository.plan.registry]
         work = _Work(repository, opened, actions, premises, stop=stop, clock=clock)
         work.run()
-        outcomes.add(work.outcomes())
+        done = list(work.outcomes())
+        outcomes.add(done)
+        counted = Counter(outcome.outcome.value for outcome in done)
+        get_logger().info("repository.cleaned", registry=opened.spec.name, repository=work.name, **counted)
         outcomes.limited |= work.limited
         progress.advanced(f"{repository.plan.registry}/{repository.plan.repository}", repository.plan.images)
     progress.finished()
@@ -133,7 +138,7 @@ class _Work:
         clock: Callable[[], datetime],
     ) -> None:
         self._repository = repository
-        self._name = repository.plan.repository
+        self.name = repository.plan.repository
         self._opened = opened
         self._registry = opened.registry
         self._actions = actions
@@ -200,9 +205,9 @@ class _Work:
 
     def _listing(self) -> Listing:
         for listing in self._registry.list(self._repository.unit, self._opened.wanted):
-            if listing.repository == self._name:
+            if listing.repository == self.name:
                 return listing
-        return Listing(repository=self._name, images=())
+        return Listing(repository=self.name, images=())
 
     def _drop_drifted(self, fresh: Decisions) -> None:
         """Skip what is decided otherwise now."""
@@ -286,7 +291,7 @@ class _Work:
 
     def _moved(self, images: Sequence[Image]) -> bool:
         """Read tags again; skip the images that have others than were decided on."""
-        now = self._registry.tags_now(self._name, images)
+        now = self._registry.tags_now(self.name, images)
         moved = False
         for image in images:
             tags = now[image.digest]
@@ -308,7 +313,7 @@ class _Work:
     def _results(self, images: Sequence[Image]) -> Iterator[Result]:
         answered: set[str] = set()
         try:
-            for result in self._registry.delete(self._name, images):
+            for result in self._registry.delete(self.name, images):
                 answered.add(result.digest)
                 yield result
         except RegistryError as error:
@@ -332,7 +337,7 @@ class _Work:
 
     def _untagged(self, image: Image, tags: Sequence[str]) -> tuple[OutcomeKind, str | None]:
         try:
-            result = self._registry.untag(self._name, image, tags)
+            result = self._registry.untag(self.name, image, tags)
         except Stopped:
             raise
         except RegistryError as error:

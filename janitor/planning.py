@@ -34,6 +34,7 @@ from janitor.errors import RegistryError, Stopped
 from janitor.files.planfile import PlanWriter
 from janitor.files.repositorystate import RepositoryStates
 from janitor.files.spool import KINDS, NO_LINES, Lines, Spool
+from janitor.log import get_logger
 from janitor.parallel import each
 from janitor.progress import Progress
 from janitor.providers.interface import Field, Listing, Registry, RepositoryFilter, Unit
@@ -288,6 +289,9 @@ def _fail(opened: Opened, unit: Unit, error: RegistryError, drafted: list[_Draft
     """Write down that a unit broke; what it gave before is not touched either."""
     trouble = unread(opened, unit, error)
     registry, repository = trouble.registry, trouble.repository
+    get_logger().warning(
+        "listing.failed", registry=registry, repository=repository, code=trouble.code, message=trouble.message
+    )
     notes.errors.append(trouble)
     for one in drafted:
         if one.unit is unit:

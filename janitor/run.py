@@ -39,6 +39,7 @@ from janitor.files.repositorystate import RepositoryStates
 from janitor.files.spool import KINDS
 from janitor.files.statefolder import StateFolder, default_folder, why_unwritable
 from janitor.inuse import collect
+from janitor.log import get_logger
 from janitor.opening import Request, load_policies, open_registries
 from janitor.planning import Opened, Plan, Premises, listings, make_plan, unread
 from janitor.progress import Progress
@@ -140,6 +141,8 @@ def run(
     run_id = f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     policies = _limited(load_policies(settings.policies, environ), settings)
     _check_writable((*settings.reports, *filter(None, (settings.plan,))))
+    logger = get_logger()
+    logger.info("run.started", run_id=run_id, delete=settings.delete, policies=policies.files)
     with contextlib.ExitStack() as stack, contextlib.ExitStack() as unless_done:
         folder, notes = _state_folder(settings, environ, run_id)
         if folder is not None:
@@ -189,7 +192,10 @@ def run(
             in_use=_use_report(grounds.in_use, opened, plan),
             errors=tuple(errors),
         )
+        if states.trouble is not None:
+            notes = (*notes, f"what was read could not all be kept for the next run: {states.trouble}")
         result = RunResult(report, plan, done, notes)
+        logger.info("run.finished", run_id=run_id, exit_code=report.exit_code)
         for path in settings.reports:
             _write_report(result, path)
         if folder is not None and settings.delete:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import sys
+from typing import IO
 
 import pytest
 
@@ -44,6 +46,16 @@ def test_a_stage_counts_from_nothing(capsys: pytest.CaptureFixture[str]) -> None
     ]
 
 
+def everything(screen: IO[bytes], stream: IO[str]) -> str:
+    """All that was written to a terminal, which is closed; its other side then ends with an error."""
+    stream.close()
+    written = b""
+    with contextlib.suppress(OSError):
+        while piece := screen.read(65536):
+            written += piece
+    return written.decode()
+
+
 def test_a_bar_shows_what_is_done_and_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
@@ -58,7 +70,7 @@ def test_a_bar_shows_what_is_done_and_goes_away(monkeypatch: pytest.MonkeyPatch)
                 progress.advanced("prod/b", 1)
                 progress.finished()
         assert sys.stderr is before
-        written = screen.read(65536).decode()
+        written = everything(screen, stream)
     assert "listing" in written
     assert "deleting" in written
     assert "]0;evil\x07" not in written
@@ -70,7 +82,7 @@ def test_a_bar_that_was_left_open_gives_the_terminal_back(monkeypatch: pytest.Mo
     with os.fdopen(controller, "rb", buffering=0) as screen, os.fdopen(terminal, "w") as stream:
         with showing(stream, quiet=False, events=False) as progress:
             progress.started(None, "listing")
-        written = screen.read(65536).decode()
+        written = everything(screen, stream)
     assert written.rindex("\x1b[?25h") > written.rindex("\x1b[?25l")
 
 
