@@ -131,6 +131,8 @@ class Problems:
 
 def shown(text: str, limit: int = 60) -> str:
     """Return a text so that it can stand in a message: in one line, without what can't be seen, cut."""
+    if len(text) <= limit and text.isprintable():
+        return text
     text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text[: limit + 1])
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
