@@ -202,6 +202,9 @@ class _Work:
 
         self._delete(fresh, may_go_on)
         self._untag(fresh, may_go_on)
+        for action in self._left():
+            if action.action is ActionKind.ARCHIVE:
+                self._done[action.digest] = OutcomeKind.REFUSED, "this registry has no archive to move it to"
 
     def _listing(self) -> Listing:
         for listing in self._registry.list(self._repository.unit, self._opened.wanted):

@@ -1,6 +1,6 @@
 """One run, from policy files to a report: the road that every command enters and leaves somewhere.
 
-What a command wants is a :class:`Settings`; what came of it is a :class:`RunResult`. Whoever starts a run
+What a command wants is a ``Settings``; what came of it is a :class:`RunResult`. Whoever starts a run
 hands it the clock, the environment, the stop and the progress, so that a run reads none of them itself.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,7 +18,6 @@ from janitor.applying import Outcomes, apply
 from janitor.core.plan import RepositoryState
 from janitor.core.policy import PolicySet
 from janitor.core.report import (
-    ErrorReport,
     Outcome,
     OutcomeKind,
     RegistryReport,
@@ -32,52 +30,20 @@ from janitor.core.report import (
 )
 from janitor.core.tally import Counts, exit_code
 from janitor.core.use import InUse
-from janitor.errors import FileError, RegistryError, UsageError
+from janitor.errors import FileError
 from janitor.files.atomic import replacing
-from janitor.files.inventoryfile import write_images
 from janitor.files.repositorystate import RepositoryStates
 from janitor.files.spool import KINDS
-from janitor.files.statefolder import StateFolder, default_folder, why_unwritable
 from janitor.inuse import collect
 from janitor.log import get_logger
-from janitor.opening import Request, load_policies, open_registries
-from janitor.planning import Opened, Plan, Premises, listings, make_plan, unread
+from janitor.opening import load_policies, open_registries
+from janitor.planning import Opened, Plan, Premises, make_plan
 from janitor.progress import Progress
-from janitor.providers.interface import Field
 from janitor.reports import renderer
+from janitor.settings import Settings, Stop, check_writable, hold_state, request_of
 
 # Sources of use that were read longer ago are read again before the next repository is changed.
 _USE_LASTS = timedelta(minutes=10)
-
-
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run is asked to do; an option that is ``None`` or empty leaves it to the policy files.
-
-    ``policies``: files and folders. ``registries`` (names or globs) and ``repositories`` (patterns) narrow
-    the run; empty: all that policies cover. ``plan`` and ``reports`` are paths of files to write. ``now``:
-    the instant to judge at; ``None``: the clock's. ``shard`` is (index from 0, count). ``max_percent`` in
-    percent, ``max_deletions`` in images.
-    """
-
-    policies: tuple[str, ...]
-    delete: bool = False
-    registries: tuple[str, ...] = ()
-    repositories: tuple[str, ...] = ()
-    plan: str | None = None
-    reports: tuple[str, ...] = ()
-    state_dir: str | None = None
-    now: datetime | None = None
-    shard: tuple[int, int] | None = None
-    concurrency: int = 16
-    max_deletions: int | None = None
-    max_percent: int | None = None
-    verbose: bool = False
-
-
-class Stop(threading.Event):
-    """Set when a run is to end early; ``signal`` is the number of the signal that asked, if one did."""
-
-    signal: int | None = None
 
 
 class RunResult:
@@ -140,15 +106,15 @@ def run(
     started = clock()
     run_id = f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     policies = _limited(load_policies(settings.policies, environ), settings)
-    _check_writable((*settings.reports, *filter(None, (settings.plan,))))
+    check_writable((*settings.reports, *filter(None, (settings.plan,))))
     logger = get_logger()
     logger.info("run.started", run_id=run_id, delete=settings.delete, policies=policies.files)
     with contextlib.ExitStack() as stack, contextlib.ExitStack() as unless_done:
-        folder, notes = _state_folder(settings, environ, run_id)
+        folder, notes = hold_state(settings, environ, run_id)
         if folder is not None:
             stack.enter_context(folder)
         states = RepositoryStates(None if folder is None else folder.path)
-        opening = open_registries(policies, _request(settings), environ, stop, states)
+        opening = open_registries(policies, request_of(settings), environ, stop, states)
         opened, errors = stack.enter_context(opening)
         grounds = _Grounds(policies, settings, states, stop, clock)
         plan = make_plan(
@@ -196,59 +162,12 @@ def run(
             notes = (*notes, f"what was read could not all be kept for the next run: {states.trouble}")
         result = RunResult(report, plan, done, notes)
         logger.info("run.finished", run_id=run_id, exit_code=report.exit_code)
-        for path in settings.reports:
-            _write_report(result, path)
+        paths = list(settings.reports)
         if folder is not None and settings.delete:
-            _write_report(result, str(folder.run_folder(run_id) / "report.jsonl"))
+            paths.insert(0, str(folder.run_folder(run_id) / "report.jsonl"))
+        _write_reports(result, paths)
         unless_done.pop_all()
         return result
-
-
-def write_inventory(
-    settings: Settings,
-    environ: Mapping[str, str],
-    path: str,
-    *,
-    stop: Stop,
-    clock: Callable[[], datetime],
-    progress: Progress,
-) -> InventoryResult:
-    """Write what the registries hold to an inventory file; a repository that can't be read is left out."""
-    policies = load_policies(settings.policies, environ)
-    _check_writable((path,))
-    with contextlib.ExitStack() as stack:
-        run_id = f"{clock():%Y%m%dT%H%M%SZ}-inventory-{secrets.token_hex(3)}"
-        folder, _ = _state_folder(settings, environ, run_id)
-        if folder is not None:
-            stack.enter_context(folder)
-        states = RepositoryStates(None if folder is None else folder.path)
-        opening = open_registries(policies, _request(settings), environ, stop, states)
-        opened, errors = stack.enter_context(opening)
-        stream = stack.enter_context(replacing(Path(path)))
-        repositories = images = 0
-        progress.started(None, "listing")
-        for one in opened:
-            everything = msgspec.structs.replace(one, wanted=frozenset(Field))
-            for unit, event in listings(everything, stop):
-                if isinstance(event, RegistryError):
-                    errors.append(unread(one, unit, event))
-                    continue
-                write_images(stream, one.spec.name, event.repository, event.images)
-                repositories += 1
-                images += len(event.images)
-                progress.advanced(f"{one.spec.name}/{event.repository}", len(event.images))
-        progress.finished()
-    code = exit_code((), errors=bool(errors), limited=False, signal=stop.signal)
-    return InventoryResult(repositories=repositories, images=images, errors=tuple(errors), exit_code=code)
-
-
-class InventoryResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What of an inventory was written, and what could not be read."""
-
-    repositories: int
-    images: int
-    errors: tuple[ErrorReport, ...] = ()
-    exit_code: int = 0
 
 
 class _Grounds:
@@ -282,16 +201,6 @@ class _Grounds:
         )
 
 
-def _request(settings: Settings) -> Request:
-    return Request(
-        registries=settings.registries,
-        repositories=settings.repositories,
-        shard=settings.shard,
-        concurrency=settings.concurrency,
-        deleting=settings.delete,
-    )
-
-
 def _limited(policies: PolicySet, settings: Settings) -> PolicySet:
     """Put the options in the place of the files' limits, and share them among shards."""
     limits = policies.limits
@@ -313,34 +222,6 @@ def _share(total: int | None, shard: tuple[int, int] | None) -> int | None:
         return total
     index, count = shard
     return total // count + (1 if index < total % count else 0)
-
-
-def _state_folder(
-    settings: Settings, environ: Mapping[str, str], run_id: str
-) -> tuple[StateFolder | None, tuple[str, ...]]:
-    """Hold the state folder; only a dry run goes on without one.
-
-    Errors: UsageError, when something is to be deleted and the folder can't be written; FileError, when
-    another run holds it.
-    """
-    try:
-        path = default_folder(environ) if settings.state_dir is None else Path(settings.state_dir)
-        trouble = why_unwritable(path)
-    except FileError as error:
-        path, trouble = Path(), error.message
-    if trouble is None:
-        return StateFolder.hold(path, run_id, settings.shard), ()
-    if settings.delete:
-        raise UsageError(f"{trouble}; nothing is deleted without one")
-    return None, (f"{trouble}; this run goes on without it, and remembers nothing",)
-
-
-def _check_writable(paths: Iterable[str]) -> None:
-    """Refuse before anything is done what could not be written after hours."""
-    for path in paths:
-        parent = Path(path).absolute().parent
-        if not parent.is_dir():
-            raise UsageError(f"{path} can't be written: there is no folder {parent}")
 
 
 def _planned(plan: Plan) -> Iterator[Outcome]:
@@ -384,7 +265,15 @@ def _use_report(in_use: InUse, opened: Sequence[Opened], plan: Plan) -> UseRepor
     )
 
 
-def _write_report(result: RunResult, path: str) -> None:
-    with replacing(Path(path)) as stream:
-        for text in renderer(path)(result.report, result.outcomes()):
-            stream.write(text.encode())
+def _write_reports(result: RunResult, paths: Iterable[str]) -> None:
+    """Write all that can be written, and then say what couldn't."""
+    troubles: list[FileError] = []
+    for path in paths:
+        try:
+            with replacing(Path(path)) as stream:
+                for text in renderer(path)(result.report, result.outcomes()):
+                    stream.write(text.encode())
+        except FileError as error:
+            troubles.append(error)
+    if troubles:
+        raise FileError("; ".join(error.message for error in troubles))

@@ -34,7 +34,7 @@ def command(ctx: click.Context, *, folder: str | None, log_format: str, quiet: b
     from janitor.cli.running import Output, carry_out, clock
     from janitor.cli.terminal import say
     from janitor.demo import build_sample
-    from janitor.run import Settings
+    from janitor.settings import Settings
 
     output = Output(log_format=log_format, quiet=quiet, verbose=verbose)
     with _place(folder) as place:

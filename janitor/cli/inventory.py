@@ -41,7 +41,7 @@ def command(
     the registry again. What can't be read whole is left out, and named.
     """
     from janitor.cli.running import Output, take_inventory
-    from janitor.run import Settings
+    from janitor.settings import Settings
 
     settings = Settings(
         policies=policies,

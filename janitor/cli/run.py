@@ -101,7 +101,7 @@ def command(
     _check_files(ctx, plan, reports)
 
     from janitor.cli.running import Output, carry_out
-    from janitor.run import Settings
+    from janitor.settings import Settings
 
     settings = Settings(
         policies=policies,

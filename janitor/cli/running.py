@@ -14,9 +14,11 @@ from janitor import log
 from janitor.cli.progress import showing
 from janitor.cli.signals import stopping
 from janitor.cli.terminal import look, say
+from janitor.inventorying import write_inventory
 from janitor.progress import Progress
 from janitor.reports.console import clean, render
-from janitor.run import RunResult, Settings, Stop, run, write_inventory
+from janitor.run import RunResult, run
+from janitor.settings import Settings, Stop
 
 
 class Output(NamedTuple):

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
-from janitor.run import Stop
+from janitor.settings import Stop
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _WORD = b"\nstopping after what was sent already, then the report is written; again: at once\n"

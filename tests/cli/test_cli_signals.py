@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from janitor.cli.signals import stopping
-from janitor.run import Stop
+from janitor.settings import Stop
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -29,7 +29,7 @@ from janitor.providers.interface import (
     Result,
     Unit,
 )
-from janitor.run import Stop
+from janitor.settings import Stop
 from tests.instant import NOW
 from tests.simulators.truth import Held, Repository
 from tests.simulators.world import World

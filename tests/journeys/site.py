@@ -11,7 +11,8 @@ from typing import Any
 import yaml
 
 from janitor.core.report import Outcome, OutcomeKind, Report
-from janitor.run import Settings, Stop, run
+from janitor.run import run
+from janitor.settings import Settings, Stop
 from tests.journeys.inprocess import Clock
 
 RULES: list[dict[str, Any]] = [

@@ -11,7 +11,7 @@ the one that a failing example shrinks to.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -243,8 +243,8 @@ _BROAD: list[Body] = [
 ]
 
 
-def _rule(choose: Chooser, side: str, *, untag: bool) -> Body:
-    """One rule that the language allows."""
+def _rule(choose: Chooser, side: str, *, without: Collection[str]) -> Body:
+    """One rule that the language allows; ``without``: options that it doesn't take."""
     if side == "delete" and choose.rarely(10):
         return {side: {"archived": True, "archived_for": choose.pick(_DURATIONS)}}
     body: Body = {}
@@ -265,7 +265,8 @@ def _rule(choose: Chooser, side: str, *, untag: bool) -> Body:
         body["all"] = True
     if side == "delete":
         option = choose.pick(_OPTIONS)
-        if "untag" not in option or (untag and ("tags" in body or "tags_all" in body)):
+        pointless = "untag" in option and not {"tags", "tags_all"} & body.keys()
+        if not pointless and option.keys().isdisjoint(without):
             body |= option
     return {side: body}
 
@@ -279,16 +280,16 @@ def _tag_selectors(choose: Chooser) -> Body:
     return {"untagged": True} if kind == "untagged" else {}
 
 
-def _policy(choose: Chooser, name: str, *, untag: bool) -> Body:
+def _policy(choose: Chooser, name: str, *, without: Collection[str]) -> Body:
     sides = ["delete", "delete", "keep"]
     found: Body = {
         "name": name,
         "registries": choose.pick(["*", "*", ["prod"], ["*", "!mirror"]]),
         "repositories": choose.pick(["**", "**", ["team/*"], ["**", "!other"]]),
-        "rules": [_rule(choose, choose.pick(sides), untag=untag) for _ in range(choose.pick([1, 2, 3]))],
+        "rules": [_rule(choose, choose.pick(sides), without=without) for _ in range(choose.pick([1, 2, 3]))],
     }
     if not choose.rarely(4):
-        broad = choose.pick([body for body in _BROAD if untag or "untag" not in body])
+        broad = choose.pick([body for body in _BROAD if body.keys().isdisjoint(without)])
         found["rules"].append({"delete": broad})
     if choose.rarely(2):
         found["timezone"] = "Europe/Berlin"
@@ -330,14 +331,14 @@ def _protect(choose: Chooser) -> Body:
     return found
 
 
-def _files(choose: Chooser, *, limits: bool, untag: bool) -> list[Body]:
+def _files(choose: Chooser, *, limits: bool, without: Collection[str]) -> list[Body]:
     """One or two policy files; the first says which registries there are."""
     found: list[Body] = []
     for at in range(choose.pick([1, 1, 2])):
         names = [f"p{at}{number}" for number in range(choose.pick([1, 1, 2]))]
         file: Body = {
             "version": 1,
-            "policies": [_policy(choose, name, untag=untag) for name in names],
+            "policies": [_policy(choose, name, without=without) for name in names],
             "limits": _limits(choose, reached=limits),
         }
         if choose.rarely(3):
@@ -368,19 +369,21 @@ _PLACES = (("prod", "team/app"), ("prod", "other"), ("mirror", "team/app"))
 
 
 @st.composite
-def worlds(draw: st.DrawFn, *, limits: bool = True, untag: bool = True, plain: bool = False) -> World:
+def worlds(
+    draw: st.DrawFn, *, limits: bool = True, without: Collection[str] = (), plain: bool = False
+) -> World:
     """A whole world.
 
-    ``limits``: floor, brakes and ration are reached. ``untag``: rules may take off tags. ``plain``: what is
-    known of the images that stay doesn't hang on those that go.
+    ``limits``: floor, brakes and ration are reached. ``without``: options that no rule takes. ``plain``: what
+    is known of the images that stay doesn't hang on those that go.
     """
     choose = Chooser(draw)
     places = choose.pick([_PLACES[:1], _PLACES[:1], _PLACES[:2], _PLACES[::2], _PLACES])
     lines = [line for registry, name in places for line in _repository(choose, registry, name, plain=plain)]
-    return World(_files(choose, limits=limits, untag=untag), lines, _sources(choose))
+    return World(_files(choose, limits=limits, without=without), lines, _sources(choose))
 
 
 @st.composite
-def rules(draw: st.DrawFn, side: str, *, untag: bool = True) -> Body:
+def rules(draw: st.DrawFn, side: str, *, without: Collection[str] = ()) -> Body:
     """One more rule of that side."""
-    return _rule(Chooser(draw), side, untag=untag)
+    return _rule(Chooser(draw), side, without=without)

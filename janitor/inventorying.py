@@ -1,0 +1,88 @@
+"""From registries to an inventory file: the listing alone, written down."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from janitor.core.report import ErrorReport
+from janitor.core.tally import exit_code
+from janitor.errors import RegistryError, Stopped
+from janitor.files.atomic import replacing
+from janitor.files.inventoryfile import write_images
+from janitor.files.repositorystate import RepositoryStates
+from janitor.opening import load_policies, open_registries
+from janitor.planning import Opened, listings, unread
+from janitor.progress import Progress
+from janitor.providers.interface import Field
+from janitor.settings import Settings, Stop, check_writable, hold_state, request_of
+
+
+class InventoryResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What of an inventory was written, and what could not be read."""
+
+    repositories: int
+    images: int
+    errors: tuple[ErrorReport, ...] = ()
+    exit_code: int = 0
+
+
+def write_inventory(
+    settings: Settings,
+    environ: Mapping[str, str],
+    path: str,
+    *,
+    stop: Stop,
+    clock: Callable[[], datetime],
+    progress: Progress,
+) -> InventoryResult:
+    """Write what the registries hold to an inventory file.
+
+    A repository that can't be read is left out, and named; one that is interrupted leaves the file as it was.
+    """
+    policies = load_policies(settings.policies, environ)
+    check_writable((path,))
+    with contextlib.ExitStack() as stack:
+        run_id = f"{clock():%Y%m%dT%H%M%SZ}-inventory-{secrets.token_hex(3)}"
+        folder, _ = hold_state(settings, environ, run_id)
+        if folder is not None:
+            stack.enter_context(folder)
+        states = RepositoryStates(None if folder is None else folder.path)
+        opening = open_registries(policies, request_of(settings), environ, stop, states)
+        opened, errors = stack.enter_context(opening)
+        repositories = images = 0
+        try:
+            with replacing(Path(path)) as stream:
+                repositories, images = _written(opened, stream, errors, stop, progress)
+        except Stopped as error:
+            errors.append(ErrorReport(code=error.code, message=error.message))
+    code = exit_code((), errors=bool(errors), limited=False, signal=stop.signal)
+    return InventoryResult(repositories=repositories, images=images, errors=tuple(errors), exit_code=code)
+
+
+def _written(
+    opened: Sequence[Opened], stream: IO[bytes], errors: list[ErrorReport], stop: Stop, progress: Progress
+) -> tuple[int, int]:
+    """Write every repository; returned is how many these are, and their images. Raises Stopped."""
+    repositories = images = 0
+    progress.started(None, "listing")
+    for one in opened:
+        everything = msgspec.structs.replace(one, wanted=frozenset(Field))
+        for unit, event in listings(everything, stop):
+            if isinstance(event, RegistryError):
+                errors.append(unread(one, unit, event))
+                continue
+            write_images(stream, one.spec.name, event.repository, event.images)
+            repositories += 1
+            images += len(event.images)
+            progress.advanced(f"{one.spec.name}/{event.repository}", len(event.images))
+    progress.finished()
+    if stop.is_set():
+        raise Stopped("interrupted: the file is as it was")
+    return repositories, images

@@ -1,0 +1,83 @@
+"""What a command asks of a run, and what must be right before it begins."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from janitor.errors import FileError, UsageError
+from janitor.files.statefolder import StateFolder, default_folder, why_unwritable
+from janitor.opening import Request
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run is asked to do; an option that is ``None`` or empty leaves it to the policy files.
+
+    ``policies``: files and folders. ``registries`` (names or globs) and ``repositories`` (patterns) narrow
+    the run; empty: all that policies cover. ``plan`` and ``reports`` are paths of files to write. ``now``:
+    the instant to judge at; ``None``: the clock's. ``shard`` is (index from 0, count). ``max_percent`` in
+    percent, ``max_deletions`` in images.
+    """
+
+    policies: tuple[str, ...]
+    delete: bool = False
+    registries: tuple[str, ...] = ()
+    repositories: tuple[str, ...] = ()
+    plan: str | None = None
+    reports: tuple[str, ...] = ()
+    state_dir: str | None = None
+    now: datetime | None = None
+    shard: tuple[int, int] | None = None
+    concurrency: int = 16
+    max_deletions: int | None = None
+    max_percent: int | None = None
+    verbose: bool = False
+
+
+class Stop(threading.Event):
+    """Set when a run is to end early; ``signal`` is the number of the signal that asked, if one did."""
+
+    signal: int | None = None
+
+
+def request_of(settings: Settings) -> Request:
+    """Narrow the policies' registries as the settings say."""
+    return Request(
+        registries=settings.registries,
+        repositories=settings.repositories,
+        shard=settings.shard,
+        concurrency=settings.concurrency,
+        deleting=settings.delete,
+    )
+
+
+def hold_state(
+    settings: Settings, environ: Mapping[str, str], run_id: str
+) -> tuple[StateFolder | None, tuple[str, ...]]:
+    """Hold the state folder; only a dry run goes on without one.
+
+    Errors: UsageError, when something is to be deleted and the folder can't be written; FileError, when
+    another run holds it.
+    """
+    try:
+        path = default_folder(environ) if settings.state_dir is None else Path(settings.state_dir)
+        trouble = why_unwritable(path)
+    except FileError as error:
+        path, trouble = Path(), error.message
+    if trouble is None:
+        return StateFolder.hold(path, run_id, settings.shard), ()
+    if settings.delete:
+        raise UsageError(f"{trouble}; nothing is deleted without one")
+    return None, (f"{trouble}; this run goes on without it, and remembers nothing",)
+
+
+def check_writable(paths: Iterable[str]) -> None:
+    """Refuse before anything is done what could not be written after hours."""
+    for path in paths:
+        parent = Path(path).absolute().parent
+        if not parent.is_dir():
+            raise UsageError(f"{path} can't be written: there is no folder {parent}")
