@@ -15,6 +15,7 @@ import msgspec
 
 from janitor.core.image import Abilities
 from janitor.core.policy import RegistrySpec
+from janitor.core.reference import normal_host
 from janitor.errors import FileError, Malformed, Unreachable
 from janitor.files.inventoryfile import read_repositories
 from janitor.providers.interface import Context, Field, Listing, Registry, RepositoryFilter, Unit
@@ -42,7 +43,7 @@ class Inventory(Registry):
         """Make it of ``spec.keys``; the file is opened when it is listed."""
         keys = msgspec.convert(spec.keys, InventoryKeys, from_attributes=True)
         named = None if spec.repositories is None else frozenset(spec.repositories)
-        return cls(spec.name, keys.path, spec.aliases, named)
+        return cls(spec.name, keys.path, tuple(map(normal_host, spec.aliases)), named)
 
     def _units(self, only: RepositoryFilter) -> Iterator[Unit]:
         self._wanted = only

@@ -31,6 +31,7 @@ import msgspec
 from janitor.core.image import Abilities, Image
 from janitor.core.manifest import Manifest, image_type
 from janitor.core.policy import RegistrySpec
+from janitor.core.reference import normal_host
 from janitor.core.report import OutcomeKind
 from janitor.core.units import parse_time
 from janitor.errors import FileError, Malformed, RegistryError, Unreachable
@@ -71,7 +72,7 @@ class OciLayout(Registry):
     def open(cls, spec: RegistrySpec, context: Context) -> Self:  # noqa: ARG003 - a folder needs nothing of a run
         """Make it of ``spec.keys``; the folder is looked at when it is listed."""
         keys = msgspec.convert(spec.keys, OciLayoutKeys, from_attributes=True)
-        return cls(keys.path, spec.aliases, spec.repositories)
+        return cls(keys.path, tuple(map(normal_host, spec.aliases)), spec.repositories)
 
     def _units(self, only: RepositoryFilter) -> Iterator[Unit]:
         names = _found(self._path) if self._named is None else iter(dict.fromkeys(self._named))

@@ -62,6 +62,11 @@ def test_its_hosts_are_its_aliases(path: Path) -> None:
     assert open_inventory(path, aliases=("mirror.example.com/a",)).hosts == ("mirror.example.com/a",)
 
 
+def test_an_alias_is_known_by_the_name_that_references_have(path: Path) -> None:
+    registry = open_inventory(path, aliases=("Index.docker.io/acme", "mirror.example.com:443"))
+    assert registry.hosts == ("docker.io/acme", "mirror.example.com")
+
+
 def test_a_wrong_line_is_named_after_the_repositories_before_it(path: Path) -> None:
     registry = open_inventory(path, line("a", "z"), line("a", "y"), '{"registry":')
     [unit] = registry.units(only())
