@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # Test processes: one for each core, unless it is said otherwise (make test JOBS=1).
 JOBS ?= auto
 # Real programs that tests run against.
-PEERS := docker-registry skopeo
+PEERS := docker-registry openssl skopeo
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-long check format docs requirements peers bench setup clean
