@@ -70,7 +70,9 @@ class Facts:
             times = [self.created(i) for i in range(len(times))]
         for i, placed in enumerate(tagged):
             if placed is not None and first <= placed <= latest:
-                times[i] = _later(times[i], placed)
+                pushed = times[i]
+                if pushed is None or placed > pushed:
+                    times[i] = placed
         return times
 
     def ago(self, age: timedelta) -> float:
