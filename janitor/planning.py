@@ -348,13 +348,12 @@ def _settled(drafted: _Drafted, spool: Spool) -> PlannedRepository:
     """Give a repository its state, and the lines that the ration lets stand."""
     tally = drafted.tally
     state, detail, lines = RepositoryState.OK, None, drafted.lines
-    if drafted.failed is not None:
-        state, detail = RepositoryState.FAILED, drafted.failed
-        lines = NO_LINES
-    elif tally.stopped is not None:
-        state, detail = RepositoryState.LIMITED, tally.stopped
-    elif tally.allowed is not None and tally.allowed < tally.going:
+    if tally.allowed is not None and tally.allowed < tally.going:
         lines = spool.cut(lines, tally.allowed)
+    if drafted.failed is not None:
+        state, detail, lines = RepositoryState.FAILED, drafted.failed, NO_LINES
+    elif tally.stopped is not None and lines.end > lines.start:
+        state, detail = RepositoryState.LIMITED, tally.stopped
     plan = RepositoryPlan(
         registry=tally.registry, repository=tally.repository, images=tally.images, state=state, detail=detail
     )

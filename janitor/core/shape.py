@@ -160,9 +160,10 @@ class Shape:
     def along(self, going: AbstractSet[int], staying: AbstractSet[int]) -> dict[int, tuple[int, ...]]:
         """What goes along when these candidates go, each with the candidates that it hangs on.
 
-        Nothing that is in ``staying`` goes along, nor what hangs on it.
+        Nothing that is in ``staying`` goes along, nor what hangs on it; and nothing at all where the children
+        of an index are unknown, which may be any of these.
         """
-        if not self.children and not self.referrers:
+        if self.shut or not (self.children or self.referrers):
             return {}
         roots: dict[int, tuple[int, ...]] = {}
         queue = [i for i in going if i in self.children or i in self.referrers]

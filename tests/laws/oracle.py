@@ -42,12 +42,8 @@ def judge(
         keep_floor(each, limits["min_remaining"])
     close_unused(files, decided, sources)
     brake_percent(decided, limits["max_percent"])
-    unrationed = {place: each.roots for place, each in decided.items()}
     ration(decided, limits["budget"])
-    if brake_deletions(decided, limits["max_deletions"]):
-        # A run that is stopped whole spends no ration: what would have been is all that rules took.
-        for place, each in decided.items():
-            each.roots = unrationed[place]
+    brake_deletions(decided, limits["max_deletions"])
     return {place: planned(each) for place, each in decided.items()}
 
 
@@ -217,12 +213,10 @@ def ration(decided: Mapping[Place, Decided], budget: int | None) -> None:
         each.roots = chosen[place]
 
 
-def brake_deletions(decided: Mapping[Place, Decided], limit: int | None) -> bool:
+def brake_deletions(decided: Mapping[Place, Decided], limit: int | None) -> None:
     """'`max_deletions`, a brake for the run, over what the budget left: passed, every repository with
     something planned is stopped.'"""
     goes = sum(len(going(each)) for each in decided.values() if not each.limited)
-    if limit is None or goes <= limit:
-        return False
-    for each in decided.values():
-        each.limited = True
-    return True
+    if limit is not None and goes > limit:
+        for each in decided.values():
+            each.limited = True

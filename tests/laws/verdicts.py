@@ -213,6 +213,9 @@ def goes_along(repo: Repository, roots: Mapping[str, str], protected: set[str]) 
     """'it lives as long as any index that names it, and goes with the last'; 'A referrer … lives and goes
     with its subject'."""
     along: dict[str, str] = {}
+    if repo.has_unread_index:
+        # 'what isn't known never deletes': an index that stays may name any of them.
+        return along
     changed = True
     while changed:
         changed = False
