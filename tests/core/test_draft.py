@@ -56,6 +56,18 @@ def test_a_line_names_every_rule_that_takes_the_image_in_the_order_of_the_files(
     assert action.reason == "cleanup/b (policy.yaml:1): ; cleanup/a (policy.yaml:1): ; 100 days old"
 
 
+@pytest.mark.parametrize(
+    ("pushed", "words"),
+    [("0h", "0 days old"), ("47h", "1 day old"), ("48h", "2 days old"), (None, "its time is unknown")],
+)
+def test_a_line_says_how_many_whole_days_old_an_image_is(pushed: str | None, words: str) -> None:
+    images = image("1", pushed=pushed), image("2", pushed="9d")
+    reasons = {
+        name_of(one.digest): one.reason for one in draft([delete(), delete(undated=True)], *images).actions
+    }
+    assert reasons["1"].endswith(f"; {words}")
+
+
 def test_rules_that_archive_are_not_named_for_a_deletion() -> None:
     rules = [delete(name="cold", archive=True), delete(name="gone")]
     assert draft(rules, image("1")).actions[0].rules == ("cleanup/gone",)

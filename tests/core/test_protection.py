@@ -81,6 +81,11 @@ def test_a_digest_is_protected_in_every_repository_of_every_registry() -> None:
     assert spared(image("1"), image("2"), protect=protect(images=other)) == {"1"}
 
 
+def test_a_digest_that_is_not_here_protects_nothing_here() -> None:
+    other = f"{APP}@{digest('elsewhere')}"
+    assert spared(image("1"), protect=protect(images=other, latest=False), in_use=in_use(other)) == set()
+
+
 def test_a_reference_with_tag_and_digest_protects_both() -> None:
     both = f"{APP}:1@{digest('old')}"
     assert spared(image("1"), image(id="old"), image("2"), protect=protect(images=both)) == {"1", "old"}
@@ -254,6 +259,11 @@ def test_every_reason_is_given_once() -> None:
         "protected by policy.yaml:1",
         "it is locked",
     )
+
+
+def test_an_index_that_is_protected_itself_says_so_and_not_what_it_holds() -> None:
+    decisions = decide(delete(), index("1", children=["amd"], locked=True), image(id="amd", locked=True))
+    assert why(decisions, "1") == ("it is locked",)
 
 
 def test_an_index_says_that_it_holds_what_is_protected() -> None:

@@ -100,7 +100,8 @@ def test_an_orphan_counts_in_a_rule_that_says_orphaned() -> None:
 def test_archived_images_count_for_no_rank() -> None:
     images = [image("cold", pushed="1d", archived="1d"), *days(2, 3)]
     assert held(keep(newest=2), *images) == {"2d", "3d"}
-    assert held(keep(archived=True, newest=1), *images) == {"cold"}
+    colder = image("colder", pushed="9d", archived="2d")
+    assert held(keep(archived=True, newest=1), colder, *images) == {"cold", "colder"}
 
 
 # --- what is unknown

@@ -245,6 +245,13 @@ def test_an_index_whose_children_are_unknown_is_shut() -> None:
     assert names(shape, shape.shut) == {"1"}
 
 
+def test_an_index_is_known_by_its_type_or_by_its_media_type() -> None:
+    by_type = index("1", children=UNSET, media_type=None)
+    by_media_type = index("2", children=UNSET, type=None)
+    shape = Shape([by_type, by_media_type])
+    assert names(shape, shape.shut) == {"1", "2"}
+
+
 def test_an_image_of_which_nothing_is_known_may_be_an_index_and_is_shut() -> None:
     nothing = image("1", children=UNSET, type=None, media_type=None)
     known = [
@@ -335,6 +342,17 @@ def test_what_moves_along_with_an_index_may_move() -> None:
 def test_an_index_that_is_deleted_lets_its_tagged_child_move_to_the_archive() -> None:
     shape = Shape([index("1", children=["amd"]), image("a", id="amd")])
     assert left_going(shape, {"1"}, {"amd"}) == ({"1"}, {"amd"}, set(), set())
+
+
+def test_a_tagged_child_does_not_move_while_an_index_that_names_it_stays() -> None:
+    shape = Shape([index("1", children=["amd"]), index("2", children=["amd"]), image("a", id="amd")])
+    assert left_going(shape, (), {"1", "amd"}) == (set(), {"1"}, set(), set())
+
+
+def test_a_tagged_child_of_an_index_that_moves_along_may_move() -> None:
+    outer, inner = index("1", children=["inner"]), index(id="inner", children=["amd"])
+    shape = Shape([outer, inner, image("a", id="amd")])
+    assert left_going(shape, (), {"1", "amd"}) == (set(), {"1", "amd"}, set(), {"inner"})
 
 
 def test_a_platform_of_one_deleted_and_one_archived_index_moves() -> None:
