@@ -77,7 +77,7 @@ def test_a_failing_case_says_what_was_expected_what_happens_and_the_rule_with_it
         f"""\
         FAILED  a case
           {file}:9: pr-1: expected keep, but it is delete by services/old
-            services/old ({policy}:13): delete {{tags: ["*"], older_than: 14d, untag: true}}
+            services/old ({policy}:13): delete {{tags: ["*"], older_than: 14d, untag: true}}; 20 days old
           {file}:10: 1.0.0: expected delete, but it is keep
             kept by services/releases ({policy}:12): keep {{tags: ["semver:*"], newest: 1}}
           {file}:11: pr-2: expected delete by services/old, but it is keep
