@@ -193,6 +193,12 @@ def test_a_young_platform_that_would_go_along_holds_its_index() -> None:
     assert (deleted(decisions), names(decisions.facts.shape, decisions.young)) == (set(), {"1"})
 
 
+def test_a_young_platform_that_would_move_along_holds_its_index_from_the_archive() -> None:
+    images = [index("1", children=["amd"]), image(id="amd", pushed="1h"), index("2", children=["old"])]
+    decisions = decide(delete(archive=True), *images, image(id="old"), grace="24h")
+    assert archived(decisions) == {"2", "old"}
+
+
 def test_a_young_platform_that_stays_for_another_index_holds_none() -> None:
     images = [index("1", children=["amd"]), index("2", children=["amd"]), image(id="amd", pushed="1h")]
     assert deleted(decide(delete(tags="1"), *images, grace="24h")) == {"1"}
@@ -259,6 +265,13 @@ def test_what_something_that_stays_holds_is_known() -> None:
     assert names(decisions.facts.shape, decisions.held) == {"amd"}
 
 
+def test_what_goes_moves_or_is_young_is_not_held() -> None:
+    rules = [delete(tags=["1", "3", "young"]), delete(tags="2", archive=True)]
+    images = [image("1"), image("2"), image("young", pushed="1h"), index("3", children=["amd"])]
+    decisions = decide(rules, *images, image(id="amd", pushed="1h"), grace="24h")
+    assert (deleted(decisions), archived(decisions), decisions.held) == ({"1"}, {"2"}, set())
+
+
 def test_an_index_that_is_judged_alone_leaves_a_shared_platform() -> None:
     images = [
         index("1", children=["amd", "arm"]),
@@ -320,6 +333,12 @@ def test_a_tag_in_use_is_never_taken_off_and_one_to_stay_for() -> None:
 def test_an_image_that_stays_for_no_tag_keeps_all_of_them() -> None:
     used = in_use(f"registry.test/team/app@{image('pr-1', 'pr-2').digest}")
     assert untagged(decide(delete(untag=True), image("pr-1", "pr-2"), in_use=used)) == {}
+
+
+def test_by_any_tag_the_other_tags_are_none_to_stay_for() -> None:
+    used = in_use(f"registry.test/team/app@{image('pr-1', '1.0').digest}")
+    rule = delete(tags="pr-*", any_tag=True, untag=True)
+    assert untagged(decide(rule, image("pr-1", "1.0"), in_use=used)) == {}
 
 
 def test_no_tag_is_taken_off_inside_the_grace() -> None:

@@ -86,6 +86,12 @@ def test_a_line_that_takes_tags_off_names_them_and_all_that_the_image_has() -> N
     assert action.reason.startswith("stays for another of its tags; cleanup/pr (policy.yaml:1)")
 
 
+def test_a_line_that_takes_tags_off_names_no_rule_that_does_not_say_untag() -> None:
+    rules = [delete(name="pr", tags="pr-*", untag=True), delete(name="all", tags="pr-1")]
+    (action,) = draft(rules, image("1.0", "pr-1")).actions
+    assert action.rules == ("cleanup/pr",)
+
+
 def test_a_line_has_its_scheme_tags_among_its_tags() -> None:
     tag = digest("1").replace(":", "-") + ".sig"
     made = draft(delete(tags="1"), image("1"), image(tag, id="sig"))
@@ -100,6 +106,12 @@ def test_what_goes_along_has_a_line_with_the_rules_of_what_it_goes_with() -> Non
     along = made.actions[1]
     assert (name_of(along.digest), along.rules, along.action) == ("amd", ("cleanup/old",), ActionKind.DELETE)
     assert along.reason == f"goes with {digest('1')[:19]}"
+
+
+def test_what_goes_along_with_a_deletion_has_no_rules_that_archive() -> None:
+    rules = [delete(name="cold", archive=True), delete(name="gone")]
+    made = draft(rules, index("1", children=["amd"]), image(id="amd"))
+    assert [action.rules for action in made.actions] == [("cleanup/gone",), ("cleanup/gone",)]
 
 
 def test_what_goes_with_several_has_the_rules_of_all_and_says_how_many() -> None:
