@@ -93,7 +93,7 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True, dict=True):
                 for version in versions
             ]
         matches = map(self._expression.fullmatch, map(_encoded, texts))
-        values = [None if match is None else match.group(index) for match in matches]
+        values = [None if match is None else match[index] for match in matches]
         return [None if value is None else value.decode("utf-8", "replace") for value in values]
 
     @cached_property
