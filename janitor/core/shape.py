@@ -70,7 +70,7 @@ class Shape:
         for i, image in enumerate(images):
             if image.children:
                 self._hold(i, image.children)
-            elif image.children is UNSET and _may_be_index(image):
+            elif image.children is UNSET and _is_index(image):
                 self.shut.add(i)
         referring = {i for i, image in enumerate(images) if image.subject is not None}
         referring.update(i for i, tags in enumerate(self.tags) for tag in tags if tag[:7] == _SCHEME_PREFIX)
@@ -192,10 +192,6 @@ class Shape:
 
 def _is_index(image: Image) -> bool:
     return image.type is ImageType.INDEX or image.media_type in INDEX_TYPES
-
-
-def _may_be_index(image: Image) -> bool:
-    return _is_index(image) or (image.type is None and image.media_type is None)
 
 
 def closed(

@@ -252,15 +252,16 @@ def test_an_index_is_known_by_its_type_or_by_its_media_type() -> None:
     assert names(shape, shape.shut) == {"1", "2"}
 
 
-def test_an_image_of_which_nothing_is_known_may_be_an_index_and_is_shut() -> None:
-    nothing = image("1", children=UNSET, type=None, media_type=None)
-    known = [
-        image("2", children=(), type=None, media_type=None),
-        image("3", children=UNSET, type="helm", media_type=None),
-        image("4", children=UNSET, type=None),
+def test_only_what_is_known_as_an_index_is_shut_without_its_children() -> None:
+    """A line of a few keys, without type and children, is an image and not an index that nobody could read."""
+    images = [
+        image("1", children=UNSET, type=None, media_type=None),
+        image("2", children=UNSET, type="helm", media_type=None),
+        image("3", children=UNSET, type=None),
+        image("4", children=UNSET, type="index", media_type=None),
     ]
-    shape = Shape([nothing, *known])
-    assert names(shape, shape.shut) == {"1"}
+    shape = Shape(images)
+    assert names(shape, shape.shut) == {"4"}
 
 
 def test_beside_an_index_of_unknown_children_no_untagged_image_is_a_candidate() -> None:

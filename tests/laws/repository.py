@@ -36,7 +36,7 @@ class Repository:
         self.orphans_are_known = any(self.present_subjects(digest) for digest in self.lines)
         # An index whose children nobody could read may name any untagged image.
         self.has_unread_index = any(
-            "children" not in line and self.is_index(digest) is not False
+            "children" not in line and self.is_index(digest)
             for digest, line in self.lines.items()
         )
 
@@ -55,7 +55,10 @@ class Repository:
         return "index" if line["media_type"] in INDEX_TYPES else "image"
 
     def is_index(self, digest: str) -> bool | None:
-        """Whether it names others; nothing where neither type nor media type is known."""
+        """Whether it names others; nothing where neither type nor media type is known.
+
+        'keys that aren't known may be absent': a line of a few keys is no index that nobody could read.
+        """
         media_type = self.lines[digest].get("media_type")
         if media_type is not None:
             return media_type in INDEX_TYPES
@@ -64,7 +67,7 @@ class Repository:
 
     def is_unread_index(self, digest: str) -> bool:
         """What would go along with it nobody can tell."""
-        return "children" not in self.lines[digest] and self.is_index(digest) is not False
+        return "children" not in self.lines[digest] and bool(self.is_index(digest))
 
     def tag_subject(self, digest: str, tag: str) -> str | None:
         """'A referrer (`subject`, the referrers tag scheme, cosign's `.sig`/`.att`/`.sbom` tags)'."""
