@@ -158,19 +158,33 @@ def _blocks(lines: _Lines) -> Iterator[tuple[int, list[ImageLine]]]:
             except (msgspec.MsgspecError, UnicodeDecodeError):
                 images = []
             # Empty lines are skipped when many are decoded; only the very end may have any.
-            if len(images) != whole.count(b"\n") + 1:
+            count = whole.count(b"\n") + 1
+            if len(images) != count:
                 yield from _one_by_one(whole + end, number, lines)
             elif None in map(_type, images):
                 yield number, list(map(_typed, images))
             else:
                 yield number, images
-            number += len(images)
+            number += count
         if not block:
             return
         if len(rest) > _MAX_LINE:
             raise FileError(f"{lines.name}:{number}: {_told(rest, ValueError())}")
 
 
+def _decoded(decoder: _Decoder, raw: bytes) -> ImageLine:
+    """One line, whose lists may be null: some languages write an empty list so, others what isn't known."""
+    try:
+        return decoder.decode(raw)
+    except msgspec.ValidationError:
+        keys = msgspec.json.decode(raw)
+        if not isinstance(keys, dict) or not any(keys.get(key, "") is None for key in _NULLABLE):
+            raise
+        known = {key: value for key, value in keys.items() if value is not None or key not in _NULLABLE}
+        return decoder.decode(msgspec.json.encode(known))
+
+
+_NULLABLE = ("tags", "children", "locked")
 _type = attrgetter("type")
 _registry = attrgetter("registry")
 _repository = attrgetter("repository")
@@ -181,7 +195,7 @@ def _one_by_one(block: bytes, number: int, lines: _Lines) -> Iterator[tuple[int,
     raws = block.splitlines(keepends=True)
     for place, raw in enumerate(raws):
         try:
-            yield number + place, [_typed(lines.decoder.decode(raw))]
+            yield number + place, [_typed(_decoded(lines.decoder, raw))]
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             if all(line.isspace() for line in (*raws[place:], *lines.stream)):
                 return  # empty lines at the very end

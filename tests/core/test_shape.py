@@ -253,7 +253,7 @@ def test_an_index_is_known_by_its_type_or_by_its_media_type() -> None:
 
 
 def test_only_what_is_known_as_an_index_is_shut_without_its_children() -> None:
-    """A line of a few keys, without type and children, is an image and not an index that nobody could read."""
+    """A line of few keys is an image, and not an index that nobody could read."""
     images = [
         image("1", children=UNSET, type=None, media_type=None),
         image("2", children=UNSET, type="helm", media_type=None),

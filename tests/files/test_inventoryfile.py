@@ -39,6 +39,17 @@ def only(path: Path) -> Image:
     return image
 
 
+def test_a_list_may_be_null_and_is_then_unknown(tmp_path: Path) -> None:
+    read = only(write(tmp_path, line(tags=None, children=None, locked=None)))
+    assert (read.tags, read.children, read.locked) == ((), UNSET, False)
+
+
+def test_a_wrong_line_far_behind_one_with_a_null_is_named_by_its_number(tmp_path: Path) -> None:
+    many = [line(str(n), tags=None if n == 5 else []) for n in range(2000)]
+    with pytest.raises(FileError, match=r":2001: "):
+        read(write(tmp_path, *many, "{}"))
+
+
 @pytest.mark.parametrize(
     "written",
     [
