@@ -165,7 +165,6 @@ def test_a_good_repository_comes_before_the_wrong_line_of_a_later_one(tmp_path: 
         (line(size_bytes=-1), "size_bytes"),
         (line(size_bytes="1"), "size_bytes"),
         (line(tags="1.0"), "tags"),
-        (line(tags=None), "tags"),
         (line(type="picture"), "type"),
         (line(locked="no"), "locked"),
         (line(repository=""), "no name"),
