@@ -16,10 +16,7 @@ _COLUMNS = 80
 
 def main() -> None:
     """Run the command line of this process, and exit with its code."""
-    if sys.argv[1:] in _OVERVIEW and _has_room():
-        path = os.path.join(os.path.dirname(__file__), "overview.txt")  # noqa: PTH118, PTH120 - pathlib costs more
-        with open(path, encoding="utf-8") as text:  # noqa: PTH123 - as above
-            sys.stdout.write(text.read())
+    if sys.argv[1:] in _OVERVIEW and _has_room() and _said_overview():
         return
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -28,6 +25,18 @@ def main() -> None:
     from janitor.cli.app import janitor
 
     janitor.main(prog_name="janitor")
+
+
+def _said_overview() -> bool:
+    """Write the overview; where that fails, what to say of it is known to the commands."""
+    path = os.path.join(os.path.dirname(__file__), "overview.txt")  # noqa: PTH118, PTH120 - pathlib costs more
+    try:
+        with open(path, encoding="utf-8") as text:  # noqa: PTH123 - as above
+            sys.stdout.write(text.read())
+        sys.stdout.flush()
+    except OSError:
+        return False
+    return True
 
 
 def _has_room() -> bool:

@@ -147,6 +147,13 @@ class Group(click.Group):
             code = _told(error)
         except click.Abort:
             code = 128 + signal.SIGINT
+        except OSError as error:
+            # Help that can't be written, such as to a full disk; commands tell of their own failures.
+            from janitor.cli.terminal import silence
+
+            silence()
+            click.echo(f"error: standard output can't be written: {error.strerror or error}", err=True)
+            code = 1
         return _exit(code if isinstance(code, int) else 0)
 
 

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import janitor as package
 from janitor.cli.app import janitor
@@ -23,6 +25,19 @@ HEAVY = (
     "google",
     "azure",
 )
+
+
+def test_the_overview_that_lies_ready_is_what_the_commands_say() -> None:
+    ready = Path(package.__file__).with_name("cli") / "overview.txt"
+    assert ready.read_text() == CliRunner().invoke(janitor, ["--help"], prog_name="janitor").stdout
+    assert program("--help").stdout == ready.read_text()
+
+
+def test_an_overview_that_can_not_be_written_is_told_in_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = program("--help", stdout=full.fileno())
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "standard output can't be written" in done.stderr
 
 
 @pytest.mark.parametrize("args", [[], ["run"], ["inventory"], ["check"], ["test"], ["schema"], ["demo"]])
