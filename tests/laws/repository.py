@@ -36,8 +36,7 @@ class Repository:
         self.orphans_are_known = any(self.present_subjects(digest) for digest in self.lines)
         # An index whose children nobody could read may name any untagged image.
         self.has_unread_index = any(
-            "children" not in line and self.is_index(digest)
-            for digest, line in self.lines.items()
+            "children" not in line and self.is_index(digest) for digest, line in self.lines.items()
         )
 
     # --- what an image is ---------------------------------------------------------------------------------
