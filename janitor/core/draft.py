@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from array import array
 from collections import Counter
-from functools import lru_cache
 from operator import attrgetter
 
 import msgspec
@@ -44,12 +43,13 @@ def assemble(decisions: Decisions, *, rationed: bool = False) -> Draft:
     hung_on: dict[int, list[Action]] = {}
     for along in (decisions.along, decisions.archived_along):
         for i, roots in along.items():
-            last = max([place[root] for root in roots])
+            last = place[roots[0]] if len(roots) == 1 else max([place[root] for root in roots])
             hung_on.setdefault(last, []).append(_going_along(decisions, i, roots))
     actions: list[Action] = []
     needs = array("l")
+    going = _Going(decisions)
     for n, (_, i) in enumerate(order, 1):
-        actions.append(_going(decisions, i))
+        actions.append(going(i))
         if n in hung_on:
             actions += sorted(hung_on[n], key=_digest)
         if rationed:
@@ -72,14 +72,24 @@ _digest = attrgetter("digest")
 _DELETE, _UNTAG, _ARCHIVE = ActionKind.DELETE, ActionKind.UNTAG, ActionKind.ARCHIVE
 
 
-def _going(decisions: Decisions, i: int) -> Action:
-    deleting = i in decisions.condemned
-    names, reason = decisions.votes.book.words(decisions.votes.taking(i, deleting=deleting))
-    reason = f"{reason}; {_age(decisions.facts.age(i))}"
-    return _action(decisions, i, _DELETE if deleting else _ARCHIVE, names, reason)
+class _Going:
+    """Lines of candidates that go; those of one age that the same rules take share their reason."""
+
+    def __init__(self, decisions: Decisions) -> None:
+        self._decisions = decisions
+        self._reasons: dict[tuple[int, int | None], tuple[tuple[str, ...], str]] = {}
+
+    def __call__(self, i: int) -> Action:
+        decisions = self._decisions
+        deleting = i in decisions.condemned
+        why = decisions.votes.taking(i, deleting=deleting), decisions.facts.age(i)
+        words = self._reasons.get(why)
+        if words is None:
+            names, reason = decisions.votes.book.words(why[0])
+            words = self._reasons[why] = names, f"{reason}; {_age(why[1])}"
+        return _action(decisions, i, _DELETE if deleting else _ARCHIVE, *words)
 
 
-@lru_cache(maxsize=4096)
 def _age(days: int | None) -> str:
     """How old an image is, in words."""
     if days is None:

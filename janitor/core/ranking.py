@@ -8,8 +8,9 @@ condition itself is unknown: they are kept by ``keep`` rules and spared by ``del
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import cast
 from zoneinfo import ZoneInfo
 
@@ -75,8 +76,8 @@ class Ranks:
         if rule.order_by is OrderBy.VERSION:
             ordered = sorted((i for i in members if ties.version(i)), key=ties, reverse=True)
         else:
-            value = self._facts.lookup(rule.order_by)
-            known = {i: at for i in members if (at := value(i)) is not None}
+            values = map(self._facts.lookup(rule.order_by), members)
+            known = {i: at for i, at in zip(members, values, strict=True) if at is not None}
             ordered = newest_first(known, ties)
         if len(ordered) != len(members):
             self._unplaced.update(s for i in members.keys() - set(ordered) for s in members[i])
@@ -123,18 +124,24 @@ def _within_size(facts: Facts, ordered: list[int], condition: Condition, _zone: 
 
 def _one_per(facts: Facts, ordered: list[int], condition: Condition, zone: ZoneInfo) -> _Answer:
     times = facts.times
-    local = {i: datetime.fromtimestamp(at, zone) for i in ordered if (at := times[i]) is not None}
+    ranked = [i for i in ordered if times[i] is not None]
     # Periods go by the image's time, whatever newest means; the sort is stable, so that the rank breaks ties.
-    oldest = sorted(local, key=facts.time_or_last, reverse=True)[-1:]
+    by_time = sorted(ranked, key=facts.time_or_last, reverse=True)
+    rank = None if by_time == ranked else {i: n for n, i in enumerate(ranked)}.__getitem__
+    ages = [-facts.time_or_last(i) for i in by_time]
     kept: set[int] = set()
     for period, wanted in cast("tuple[tuple[Period, int], ...]", condition.value):
-        newest: dict[tuple[int, ...], int] = {}
-        for i, moment in local.items():
-            newest.setdefault(_BUCKET[period](moment), i)
-        kept.update(newest[bucket] for bucket in sorted(newest, reverse=True)[:wanted])
-        if len(newest) < wanted:
-            kept.update(oldest)
-    return kept, set(ordered) - local.keys()
+        found = start = 0
+        # A period is a run of the images by time: only its newest is turned into a date.
+        while start < len(by_time) and found < wanted:
+            begun = _BEGINNING[period](datetime.fromtimestamp(-ages[start], zone)).timestamp()
+            end = bisect_right(ages, -begun, start)
+            kept.add(by_time[start] if rank is None else min(by_time[start:end], key=rank))
+            start = end
+            found += 1
+        if found < wanted:
+            kept.update(by_time[-1:])
+    return kept, set(ordered) - set(ranked)
 
 
 # For each counting condition: of a group's images, newest first, those within and those nobody knows of.
@@ -146,12 +153,22 @@ _COUNTING: Mapping[str, Callable[[Facts, list[int], Condition, ZoneInfo], _Answe
     "one_per": _one_per,
 }
 
-_BUCKET: Mapping[Period, Callable[[datetime], tuple[int, ...]]] = {
-    Period.HOUR: lambda at: (at.year, at.month, at.day, at.hour),
-    Period.DAY: lambda at: (at.year, at.month, at.day),
-    Period.WEEK: lambda at: at.isocalendar()[:2],
-    Period.MONTH: lambda at: (at.year, at.month),
-    Period.YEAR: lambda at: (at.year,),
+
+def _hour(at: datetime) -> datetime:
+    return at.replace(minute=0, second=0, microsecond=0, fold=0)
+
+
+def _day(at: datetime) -> datetime:
+    return _hour(at).replace(hour=0)
+
+
+# When the period of a moment began, in the moment's zone; an hour that the clock repeats is one.
+_BEGINNING: Mapping[Period, Callable[[datetime], datetime]] = {
+    Period.HOUR: _hour,
+    Period.DAY: _day,
+    Period.WEEK: lambda at: _day(at) - timedelta(days=at.weekday()),
+    Period.MONTH: lambda at: _day(at).replace(day=1),
+    Period.YEAR: lambda at: _day(at).replace(month=1, day=1),
 }
 
 

@@ -173,9 +173,14 @@ class Shape:
                 if i in roots or i in staying or self.tags[i]:
                     continue
                 bonds = self.bound_to(i)
-                if all(bond in going or bond in roots for bond in bonds):
+                if len(bonds) == 1:
+                    roots[i] = roots.get(parent) or (parent,)
+                elif all(bond in going or bond in roots for bond in bonds):
                     hung_on = (root for bond in bonds for root in roots.get(bond, (bond,)))
                     roots[i] = tuple(dict.fromkeys(hung_on))
+                else:
+                    continue
+                if i in self.children or i in self.referrers:
                     queue.append(i)
         return roots
 
