@@ -278,7 +278,8 @@ def _saved(inventory: Inventory, votes: Votes, protections: Protections, grace: 
     young = fresh(taken)
     unsaved = taken - young - staying
     condemned, archived, along, moved = closed(shape, condemned & unsaved, archived & unsaved, staying)
-    young_along = fresh((*along, *moved))
+    # A stray goes nowhere along, but did so while its subject was there: it holds its index as it did then.
+    young_along = fresh((*along, *moved, *shape.strays))
     with_young_platform = {
         i
         for i in (condemned | archived) & shape.children.keys()

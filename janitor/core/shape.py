@@ -34,7 +34,8 @@ class Shape:
 
     ``tags[i]``: the tags that count as tags of image i. ``children`` and ``holders``: positions, of what is
     held here only. ``subjects`` and ``referrers``: likewise. ``orphans``: candidates that are orphans.
-    ``shut``: indexes whose children are unknown. ``candidates``: what rules may speak of, in order.
+    ``strays``: referrers by tag whose subjects are gone, or elsewhere. ``shut``: indexes whose children are
+    unknown. ``candidates``: what rules may speak of, in order.
     """
 
     __slots__ = (
@@ -47,6 +48,7 @@ class Shape:
         "orphans",
         "referrers",
         "shut",
+        "strays",
         "subjects",
         "tags",
     )
@@ -60,6 +62,7 @@ class Shape:
         self.referrers: dict[int, list[int]] = {}
         self.orphans: set[int] = set()
         self.shut: set[int] = set()
+        self.strays: set[int] = set()
         self._platforms: dict[int, tuple[int, ...]] = {}
         self._orphans_unknown = False
         adrift = self._link(images)
@@ -118,6 +121,7 @@ class Shape:
             if i in adrift and images[i].tags:
                 # Of an orphan, the tags of the scheme count: it is tagged, whatever names it.
                 self.tags[i] = images[i].tags
+                self.strays.add(i)
             elif i in self.holders or i in self.subjects or self.shut:
                 out.add(i)
                 continue

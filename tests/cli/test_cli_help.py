@@ -71,8 +71,11 @@ def test_help_shows_the_commands_in_their_order(flag: str) -> None:
 
 
 def test_help_of_run_says_first_that_nothing_is_deleted_without_delete() -> None:
-    text = call(janitor, "run", "-h").stdout
-    assert text.index("Nothing is deleted without --delete") < text.index("--registry")
+    result = call(janitor, "run", "-h")
+    assert result.exit_code == 0, result.output
+    text = result.stdout
+    said = " ".join(text.split())
+    assert said.index("Nothing is deleted without --delete") < said.index("--registry"), text
     headings = ["What it does:", "What it covers:", "How much:", "Files:", "Output:", "Other:"]
     assert [line for line in text.splitlines() if line in headings] == headings
     assert max(map(len, text.splitlines())) <= 80

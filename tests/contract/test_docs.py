@@ -92,7 +92,7 @@ def test_every_command_can_be_typed(page: str, command: str) -> None:
     program, *arguments = shlex.split(command)
     if program == "janitor":
         name, *rest = arguments
-        with click.Context(janitor, info_name="janitor") as context:
+        with click.Context(janitor, info_name="janitor", help_option_names=["-h", "--help"]) as context:
             found = janitor.get_command(context, name)
             assert found is not None, f"{page}: there is no command {name}"
             found.make_context(name, rest, parent=context)

@@ -487,3 +487,12 @@ def test_the_order_of_the_listing_does_not_matter() -> None:
     images += [index("1"), image(id="amd"), image(id="arm"), signature("amd")]
     rules = [delete(tags="pr-*", beyond_newest=2), delete(tags="1")]
     assert deleted(decide(rules, *images)) == deleted(decide(rules, *reversed(images)))
+
+
+def test_a_young_signature_holds_the_index_that_names_it_before_and_after_its_image_goes() -> None:
+    """Else the index went in the run after the one that took the image: planning again would not be done."""
+    signature = cosign("x", id="sig", pushed="1h")
+    holder = index("list", id="holder", children=["sig"])
+    rule = delete(tags="*")
+    assert deleted(decide(rule, image("x"), signature, holder, grace="24h")) == {"x"}
+    assert deleted(decide(rule, signature, holder, grace="24h")) == set()

@@ -235,7 +235,14 @@ def hold_by_platforms(
     """The grace holds every image whose time, 'or that of a platform which would go with it, is younger'."""
     left, along = settle(repo, roots, protected)
     while True:
-        young = {digest for digest in along if is_young(repo, digest, grace)}
+        # A referrer by tag whose subject is gone would have gone with it: planning again must plan nothing.
+        strays = {
+            digest
+            for digest in repo.lines
+            if repo.subjects(digest) and not repo.present_subjects(digest) and not repo.own_tags(digest)
+            if repo.lines[digest]["tags"]
+        }
+        young = {digest for digest in {*along, *strays} if is_young(repo, digest, grace)}
         held = {root for root in left if repo.descendants(root) & young}
         if not held:
             return left
