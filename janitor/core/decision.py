@@ -276,19 +276,14 @@ def _saved(inventory: Inventory, votes: Votes, protections: Protections, grace: 
     condemned, archived = votes.verdicts()
     taken = condemned | archived
     young = fresh(taken)
+    # Whether a platform would go with its index depends on what else names it; a young one holds all of them,
+    # so that one more rule or protection can't let an index go that it held.
+    indexes = taken & shape.children.keys()
+    platforms = {p for i in indexes for p in shape.platforms(i) if not shape.tags[p] or p in shape.strays}
+    young_platforms = fresh(platforms)
+    young |= {i for i in indexes if not young_platforms.isdisjoint(shape.platforms(i))}
     unsaved = taken - young - staying
     condemned, archived, along, moved = closed(shape, condemned & unsaved, archived & unsaved, staying)
-    # A stray goes nowhere along, but did so while its subject was there: it holds its index as it did then.
-    young_along = fresh((*along, *moved, *shape.strays))
-    with_young_platform = {
-        i
-        for i in (condemned | archived) & shape.children.keys()
-        if not young_along.isdisjoint(shape.platforms(i))
-    }
-    if with_young_platform:
-        condemned, archived, along, moved = closed(
-            shape, condemned - with_young_platform, archived - with_young_platform, staying
-        )
     return Decisions(
         inventory=inventory,
         votes=votes,
@@ -298,8 +293,8 @@ def _saved(inventory: Inventory, votes: Votes, protections: Protections, grace: 
         along=along,
         archived_along=_moving(moved, facts),
         untag=_untags(votes, protections, condemned | archived, fresh),
-        young=young | with_young_platform,
-        held=unsaved - with_young_platform - condemned - archived,
+        young=young,
+        held=unsaved - condemned - archived,
     )
 
 

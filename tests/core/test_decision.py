@@ -199,9 +199,12 @@ def test_a_young_platform_that_would_move_along_holds_its_index_from_the_archive
     assert archived(decisions) == {"2", "old"}
 
 
-def test_a_young_platform_that_stays_for_another_index_holds_none() -> None:
+def test_a_young_platform_holds_every_index_that_names_it_whatever_else_goes() -> None:
+    """Else one more protection, of the index that shares it, would let the other go."""
     images = [index("1", children=["amd"]), index("2", children=["amd"]), image(id="amd", pushed="1h")]
-    assert deleted(decide(delete(tags="1"), *images, grace="24h")) == {"1"}
+    for tags in ("1", "*"):
+        assert deleted(decide(delete(tags=tags), *images, grace="24h")) == set()
+    assert deleted(decide(delete(tags="1"), *images, grace="1h")) == {"1"}
 
 
 def test_an_index_held_by_a_young_platform_holds_its_other_platforms() -> None:

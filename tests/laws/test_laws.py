@@ -52,13 +52,10 @@ def test_one_more_keep_rule_never_deletes_more(world: World, rule: dict[str, Any
 
 @given(worlds(limits=False, without=["archive"]), rules("delete", without=["archive"]))
 def test_one_more_delete_rule_never_deletes_less(world: World, rule: dict[str, Any]) -> None:
-    """Without the archive and the grace, where more that would go can hold more.
+    """Without the archive, where more that would go can hold more.
 
-    A child that would be deleted stays where its index only moves, and a young platform holds both indexes
-    that name it once both would go.
+    A child that would be deleted stays where its index only moves.
     """
-    for file in world.files:
-        file["limits"]["grace"] = "0h"
     deletes_no_more(gone(world), gone(with_rule(world, rule)))
 
 

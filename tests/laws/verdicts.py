@@ -232,18 +232,11 @@ def goes_along(repo: Repository, roots: Mapping[str, str], protected: set[str]) 
 def hold_by_platforms(
     repo: Repository, roots: Mapping[str, str], protected: set[str], grace: timedelta
 ) -> dict[str, str]:
-    """The grace holds every image whose time, 'or that of a platform which would go with it, is younger'."""
-    left, along = settle(repo, roots, protected)
-    while True:
-        # A referrer by tag whose subject is gone would have gone with it: planning again must plan nothing.
-        strays = {
-            digest
-            for digest in repo.lines
-            if repo.subjects(digest) and not repo.present_subjects(digest) and not repo.own_tags(digest)
-            if repo.lines[digest]["tags"]
-        }
-        young = {digest for digest in {*along, *strays} if is_young(repo, digest, grace)}
-        held = {root for root in left if repo.descendants(root) & young}
-        if not held:
-            return left
-        left, along = settle(repo, {root: left[root] for root in left if root not in held}, protected)
+    """The grace holds every image whose time, 'or that of a platform which would go with it, is younger'.
+
+    Whether it would go depends on what else names it, and then 'adding a `keep` rule or a protection never
+    deletes more' would fail: so every young platform without a tag of its own holds.
+    """
+    young = {digest for digest in repo.lines if not repo.own_tags(digest) and is_young(repo, digest, grace)}
+    free = {root: kind for root, kind in roots.items() if not repo.descendants(root) & young}
+    return settle(repo, free, protected)[0]
