@@ -163,8 +163,8 @@ def _stop(tallies: Iterable[Tally], why: str) -> None:
 
 def _ration(tallies: Sequence[Tally], budget: int) -> None:
     rationed = [tally for tally in tallies if tally.stopped is None and tally.going]
-    if budget == 0:
-        _stop(rationed, "budget 0 lets nothing go")
+    if budget == 0 and rationed:
+        _stop(tallies, "budget 0 lets nothing go")
         return
     if sum(tally.going for tally in rationed) <= budget:
         return

@@ -140,7 +140,7 @@ def _one_per(facts: Facts, ordered: list[int], condition: Condition, zone: ZoneI
             start = end
             found += 1
         if found < wanted:
-            kept.update(by_time[-1:])
+            kept.update(ranked[-1:])
     return kept, set(ordered) - set(ranked)
 
 
