@@ -198,7 +198,8 @@ class _Work:
         def may_go_on() -> bool:
             if self._stop.is_set() or self._clock() >= until:
                 return False
-            return self._premises().in_use == premises.in_use
+            in_use = self._premises().in_use
+            return in_use is premises.in_use or in_use == premises.in_use
 
         self._delete(fresh, may_go_on)
         self._untag(fresh, may_go_on)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -16,12 +15,11 @@ from janitor.core.tally import exit_code
 from janitor.errors import RegistryError, Stopped
 from janitor.files.atomic import replacing
 from janitor.files.inventoryfile import write_images
-from janitor.files.repositorystate import RepositoryStates
-from janitor.opening import load_policies, open_registries
+from janitor.opening import load_policies
 from janitor.planning import Opened, listings, unread
 from janitor.progress import Progress
 from janitor.providers.interface import Field
-from janitor.settings import Settings, Stop, check_writable, hold_state, request_of
+from janitor.settings import Settings, Stop, check_writable, ground
 
 
 class InventoryResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,18 +46,13 @@ def write_inventory(
     """
     policies = load_policies(settings.policies, environ)
     check_writable((path,))
-    with contextlib.ExitStack() as stack:
-        run_id = f"{clock():%Y%m%dT%H%M%SZ}-inventory-{secrets.token_hex(3)}"
-        folder, _ = hold_state(settings, environ, run_id)
-        if folder is not None:
-            stack.enter_context(folder)
-        states = RepositoryStates(None if folder is None else folder.path)
-        opening = open_registries(policies, request_of(settings), environ, stop, states)
-        opened, errors = stack.enter_context(opening)
+    run_id = f"{clock():%Y%m%dT%H%M%SZ}-inventory-{secrets.token_hex(3)}"
+    with ground(settings, policies, environ, run_id, stop) as on:
+        errors = on.errors
         repositories = images = 0
         try:
             with replacing(Path(path)) as stream:
-                repositories, images = _written(opened, stream, errors, stop, progress)
+                repositories, images = _written(on.opened, stream, errors, stop, progress)
         except Stopped as error:
             errors.append(ErrorReport(code=error.code, message=error.message))
     code = exit_code((), errors=bool(errors), limited=False, signal=stop.signal)

@@ -113,7 +113,7 @@ class Notes(msgspec.Struct, kw_only=True):
     """What was seen while planning, beside the plan: for the report.
 
     ``unselected`` as in drafts; ``named``: the references in use that name an image which was listed;
-    ``used``: the registries of which an image is in use; ``listed``: (registry, repository) that were listed.
+    ``used``: the registries of which an image is in use.
     """
 
     errors: list[ErrorReport] = msgspec.field(default_factory=list)
@@ -337,9 +337,7 @@ def _closed_by_use(premises: Premises, registries: Sequence[Opened], notes: Note
         if not opened.spec.allow_unused
         and opened.spec.name not in notes.used
         and not any(
-            reference.repository_below(host) is not None
-            for host in opened.registry.hosts
-            for reference in references
+            reference.matches_host(host) for host in opened.registry.hosts for reference in references
         )
     }
 

@@ -36,11 +36,11 @@ from janitor.files.repositorystate import RepositoryStates
 from janitor.files.spool import KINDS
 from janitor.inuse import collect
 from janitor.log import get_logger
-from janitor.opening import load_policies, open_registries
+from janitor.opening import load_policies
 from janitor.planning import Opened, Plan, Premises, make_plan
 from janitor.progress import Progress
 from janitor.reports import renderer
-from janitor.settings import Settings, Stop, check_writable, hold_state, request_of
+from janitor.settings import Settings, Stop, check_writable, ground
 
 # Sources of use that were read longer ago are read again before the next repository is changed.
 _USE_LASTS = timedelta(minutes=10)
@@ -109,16 +109,11 @@ def run(
     check_writable((*settings.reports, *filter(None, (settings.plan,))))
     logger = get_logger()
     logger.info("run.started", run_id=run_id, delete=settings.delete, policies=policies.files)
-    with contextlib.ExitStack() as stack, contextlib.ExitStack() as unless_done:
-        folder, notes = hold_state(settings, environ, run_id)
-        if folder is not None:
-            stack.enter_context(folder)
-        states = RepositoryStates(None if folder is None else folder.path)
-        opening = open_registries(policies, request_of(settings), environ, stop, states)
-        opened, errors = stack.enter_context(opening)
-        grounds = _Grounds(policies, settings, states, stop, clock)
+    with ground(settings, policies, environ, run_id, stop) as on, contextlib.ExitStack() as unless_done:
+        opened, errors = on.opened, on.errors
+        premises = _FreshPremises(policies, settings, on.states, stop, clock)
         plan = make_plan(
-            grounds.fresh(),
+            premises.fresh(),
             opened,
             created_at=started,
             stop=stop,
@@ -132,16 +127,10 @@ def run(
         done: Outcomes | None = None
         if settings.delete:
             registries = {one.spec.name: one for one in opened}
-            done = apply(plan, registries, grounds.fresh, stop=stop, clock=clock, progress=progress)
+            done = apply(plan, registries, premises.fresh, stop=stop, clock=clock, progress=progress)
             unless_done.callback(done.close)
         errors.extend(plan.notes.errors)
-        counts = Counts([repository.plan for repository in plan.repositories])
-        if done is None:
-            for repository in plan.repositories:
-                lines = repository.lines
-                counts.plan(repository.plan, sum(lines.counts), lines.counts[0], lines.freed_bytes)
-        else:
-            counts.add(done)
+        counts = _counted(plan, done)
         repositories = counts.repositories()
         limited = done is not None and done.limited
         report = Report(
@@ -155,22 +144,23 @@ def run(
             registries=tuple(map(_traffic, opened)),
             repositories=repositories,
             unselected=_unselected(plan),
-            in_use=_use_report(grounds.in_use, opened, plan),
+            in_use=_use_report(premises.in_use, opened, plan),
             errors=tuple(errors),
         )
-        if states.trouble is not None:
-            notes = (*notes, f"what was read could not all be kept for the next run: {states.trouble}")
+        notes = on.notes
+        if on.states.trouble is not None:
+            notes += (f"what was read could not all be kept for the next run: {on.states.trouble}",)
         result = RunResult(report, plan, done, notes)
         logger.info("run.finished", run_id=run_id, exit_code=report.exit_code)
         paths = list(settings.reports)
-        if folder is not None and settings.delete:
-            paths.insert(0, str(folder.run_folder(run_id) / "report.jsonl"))
+        if on.folder is not None and settings.delete:
+            paths.insert(0, str(on.folder.run_folder(run_id) / "report.jsonl"))
         _write_reports(result, paths)
         unless_done.pop_all()
         return result
 
 
-class _Grounds:
+class _FreshPremises:
     """The premises of a run: read once, and what is in use again when it has grown old."""
 
     def __init__(
@@ -222,6 +212,18 @@ def _share(total: int | None, shard: tuple[int, int] | None) -> int | None:
         return total
     index, count = shard
     return total // count + (1 if index < total % count else 0)
+
+
+def _counted(plan: Plan, done: Outcomes | None) -> Counts:
+    """Count what was done, or else what is planned, without reading it again."""
+    counts = Counts([repository.plan for repository in plan.repositories])
+    if done is not None:
+        counts.add(done)
+        return counts
+    for repository in plan.repositories:
+        lines = repository.lines
+        counts.plan(repository.plan, sum(lines.counts), lines.counts[0], lines.freed_bytes)
+    return counts
 
 
 def _planned(plan: Plan) -> Iterator[Outcome]:

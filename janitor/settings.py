@@ -1,17 +1,23 @@
-"""What a command asks of a run, and what must be right before it begins."""
+"""What a command asks of a run, and what must stand before it begins: folders, state, registries."""
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
+from janitor.core.policy import PolicySet
+from janitor.core.report import ErrorReport
 from janitor.errors import FileError, UsageError
+from janitor.files.repositorystate import RepositoryStates
 from janitor.files.statefolder import StateFolder, default_folder, why_unwritable
-from janitor.opening import Request
+from janitor.opening import Request, open_registries
+from janitor.planning import Opened
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +50,7 @@ class Stop(threading.Event):
     signal: int | None = None
 
 
-def request_of(settings: Settings) -> Request:
+def _request(settings: Settings) -> Request:
     """Narrow the policies' registries as the settings say."""
     return Request(
         registries=settings.registries,
@@ -55,7 +61,39 @@ def request_of(settings: Settings) -> Request:
     )
 
 
-def hold_state(
+class Ground(NamedTuple):
+    """What a run stands on: its state folder, if it has one, and the registries that it opened.
+
+    ``notes``: what must be known of the folder. ``errors``: of registries that couldn't be opened; the run
+    adds its own.
+    """
+
+    folder: StateFolder | None
+    states: RepositoryStates
+    notes: tuple[str, ...]
+    opened: list[Opened]
+    errors: list[ErrorReport]
+
+
+@contextlib.contextmanager
+def ground(
+    settings: Settings, policies: PolicySet, environ: Mapping[str, str], run_id: str, stop: Stop
+) -> Iterator[Ground]:
+    """Hold the state folder and open the registries, and give both back afterwards.
+
+    Errors: as :func:`_held_state` and ``open_registries``.
+    """
+    with contextlib.ExitStack() as stack:
+        folder, notes = _held_state(settings, environ, run_id)
+        if folder is not None:
+            stack.enter_context(folder)
+        states = RepositoryStates(None if folder is None else folder.path)
+        opening = open_registries(policies, _request(settings), environ, stop, states)
+        opened, errors = stack.enter_context(opening)
+        yield Ground(folder, states, notes, opened, errors)
+
+
+def _held_state(
     settings: Settings, environ: Mapping[str, str], run_id: str
 ) -> tuple[StateFolder | None, tuple[str, ...]]:
     """Hold the state folder; only a dry run goes on without one.

@@ -51,13 +51,6 @@ class Decider:
         protections = self._protector.protections(facts, slots, book.protected_bits, names)
         return _saved(inventory, votes, protections, self._policies.limits.grace)
 
-    def covers(self, registry: str, repository: str) -> bool:
-        """Whether any policy speaks of the repository."""
-        return any(
-            policy.registries.selects(registry) and policy.repositories.selects(repository)
-            for policy in self._policies.policies
-        )
-
     def _book(self, registry: str, repository: str, abilities: Abilities) -> RuleBook:
         """The rules that cover a repository; repositories of one kind share one book."""
         covering = tuple(

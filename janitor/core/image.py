@@ -5,7 +5,7 @@ An *image* is one manifest of any type in one repository: an image, an index, a 
 to. Whatever a registry did not say is ``None`` (or ``UNSET`` where ``None`` has a meaning of its own), and
 what is unknown never deletes.
 
-Only a listing that is proven whole becomes an :class:`Inventory`; anything else is an :class:`Unread`.
+Only a listing that is proven whole becomes an :class:`Inventory`; anything else is an error of its registry.
 """
 
 from __future__ import annotations
@@ -81,12 +81,3 @@ class Inventory(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     registry: str
     repository: str
     images: tuple[Image, ...]
-
-
-class Unread(msgspec.Struct, frozen=True, kw_only=True):
-    """A repository (or, with an empty name, a whole registry) that could not be read, and why."""
-
-    registry: str
-    repository: str
-    code: str
-    message: str

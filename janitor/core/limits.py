@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
 import msgspec
 
@@ -27,9 +28,8 @@ def floor(decisions: Decisions, min_remaining: int) -> Decisions:
     Orphans and archived images count neither as left nor as going. An image without a usable time is the
     newest.
     """
-    facts = decisions.facts
-    images, shape = facts.images, facts.shape
-    counted = [i for i in shape.candidates if i not in shape.orphans and images[i].archived_at is None]
+    facts, shape = decisions.facts, decisions.facts.shape
+    counted = [i for i in shape.candidates if i not in shape.orphans and i not in facts.in_archive]
     going = decisions.going
     missing = min_remaining - len(counted) + sum(1 for i in counted if i in going)
     if missing <= 0:
@@ -172,18 +172,13 @@ def _ration(tallies: Sequence[Tally], budget: int) -> None:
         tally.allowed = 0
     in_order = sorted(rationed, key=lambda tally: (tally.registry, tally.repository))
     queue = heapq.merge(*(_numbered(n, tally) for n, tally in enumerate(in_order)))
-    for _, n, _ in _first(queue, budget):
+    for _, n, _ in islice(queue, budget):
         in_order[n].allowed = (in_order[n].allowed or 0) + 1
 
 
 def _numbered(n: int, tally: Tally) -> Iterator[tuple[float, int, int]]:
     for seq, time in enumerate(tally.times or ()):
         yield time, n, seq
-
-
-def _first(queue: Iterator[tuple[float, int, int]], count: int) -> Iterator[tuple[float, int, int]]:
-    for _, item in zip(range(count), queue, strict=False):
-        yield item
 
 
 def _brake_run(tallies: Iterable[Tally], max_deletions: int) -> None:

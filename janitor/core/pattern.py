@@ -171,11 +171,6 @@ def groups_of(patterns: PatternList, tags: Sequence[str], name: str) -> list[str
     return [next(filter(_is_some, row), None) for row in zip(*columns, strict=True)] or [None] * len(tags)
 
 
-def group_of(patterns: PatternList, tag: str, name: str) -> str | None:
-    """As :func:`groups_of`, of one tag."""
-    return groups_of(patterns, (tag,), name)[0]
-
-
 def _is_some(group: str | None) -> bool:
     return group is not None
 

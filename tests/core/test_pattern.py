@@ -14,7 +14,7 @@ from janitor.core.pattern import (
     PatternKind,
     PatternList,
     TagMatcher,
-    group_of,
+    groups_of,
     parse_pattern,
 )
 
@@ -318,12 +318,10 @@ def test_the_first_positive_pattern_that_matches_and_gives_the_group_decides() -
         "re:(?P<b>[a-z]+)-.*",
         "semver:*",
     )
-    assert group_of(patterns, "x-7", "b") == "7"
-    assert group_of(patterns, "x-y", "b") == "x"
-    assert group_of(patterns, "never-1", "b") == "never"
-    assert group_of(patterns, "7", "b") is None
-    assert group_of(patterns, "1.4.2", "minor") == "1.4"
-    assert group_of(tags(), "1.4.2", "minor") is None
+    assert groups_of(patterns, ["x-7", "x-y", "never-1"], "b") == ["7", "x", "never"]
+    assert groups_of(patterns, ["7"], "b")[0] is None
+    assert groups_of(patterns, ["1.4.2"], "minor")[0] == "1.4"
+    assert groups_of(tags(), ["1.4.2"], "minor")[0] is None
 
 
 def test_expressions_that_find_no_room_in_one_automaton_match_the_same() -> None:
