@@ -156,7 +156,7 @@ _HELM = "application/vnd.cncf.helm.config.v1+json"
 _CACHE = "application/vnd.buildkit.cacheconfig.v0"
 _BUNDLE = "application/vnd.dev.sigstore.bundle"
 _OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
-_IMAGE_CONFIGS = frozenset({_OCI_CONFIG, "application/vnd.docker.container.image.v1+json"})
+IMAGE_CONFIGS = frozenset({_OCI_CONFIG, "application/vnd.docker.container.image.v1+json"})
 _TELLING_PREFIXES: tuple[tuple[str, ImageType], ...] = (
     (_HELM, ImageType.HELM),
     (_CACHE, ImageType.CACHE),
@@ -221,7 +221,7 @@ def type_of(
     if media_type in INDEX_TYPES:
         return ImageType.INDEX
     if media_type in _SCHEMA1_TYPES or (
-        config_media_type and plain_media_type(config_media_type) in _IMAGE_CONFIGS
+        config_media_type and plain_media_type(config_media_type) in IMAGE_CONFIGS
     ):
         return ImageType.IMAGE
     return ImageType.ARTIFACT

@@ -28,7 +28,9 @@ _HOST = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?|\[[0-9a-f:.]+\])(?::
 _COMPONENT = r"[a-z0-9]+(?:(?:[.]|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
+# What registries name content by; a regular expression of the whole.
+DIGEST = r"(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})"
+_is_digest = re.compile(DIGEST).fullmatch
 _IMAGE_ID = re.compile(r"[0-9a-f]{64}")
 
 
@@ -54,10 +56,10 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
         if len(text) > _MAX_TEXT:
             raise ImageReferenceError(f"{text[:60]}… is too long for an image reference")
         rest = _without_scheme(text)
-        if _DIGEST.fullmatch(rest):
+        if is_digest(rest):
             return cls(host="", repository="", digest=rest)
         name, at, digest = rest.partition("@")
-        if at and not _DIGEST.fullmatch(digest):
+        if at and not is_digest(digest):
             raise ImageReferenceError(
                 f"{text}: after the @ stands no digest; one is sha256: and 64 of 0-9a-f, or sha512: and 128"
             )
@@ -98,6 +100,11 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @lru_cache(maxsize=1024)
+def is_digest(text: str) -> bool:
+    """Whether a text is a digest of SHA-256 or SHA-512."""
+    return _is_digest(text) is not None
+
+
 def normal_host(prefix: str) -> str:
     """A host, or a host with the beginning of a repository, in the form that :attr:`Reference.name` has.
 

@@ -8,7 +8,6 @@ known may be absent, further ones are passed over.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from itertools import chain, pairwise
 from operator import attrgetter
@@ -20,15 +19,13 @@ from msgspec import UNSET, UnsetType
 
 from janitor.core.image import Image, ImageType, Instant
 from janitor.core.manifest import type_from_media_types
+from janitor.core.reference import DIGEST, is_digest
 from janitor.errors import FileError
 
-_DIGEST = r"(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})"
 # msgspec searches; only \Z is the end itself, since $ lets a newline follow.
-Digest = Annotated[str, msgspec.Meta(pattern=rf"\A{_DIGEST}\Z")]
-
-# A pattern of msgspec costs half as much again as the whole line does else (0.75 us), so that the digests of
-# images, of which every line has one, are checked all at once.
-_is_digest = re.compile(_DIGEST).fullmatch
+# It costs half as much again as the whole line does else (0.75 us), so that the digests of images, of which
+# every line has one, are checked all at once.
+Digest = Annotated[str, msgspec.Meta(pattern=rf"\A{DIGEST}\Z")]
 
 # So many bytes are decoded at a time: what comes of them still fits a processor's cache.
 _BLOCK = 2**16
@@ -235,7 +232,7 @@ def _checked(images: list[ImageLine], name: str, first: int) -> list[ImageLine]:
     tags = list(chain.from_iterable([image.tags for image in images]))
     distinct = set(tags)
     if (
-        not (_are_sha256(digests) or all(map(_is_digest, digests)))
+        not (_are_sha256(digests) or all(map(is_digest, digests)))
         or len(set(digests)) != len(digests)
         or len(distinct) != len(tags)
         or "" in distinct
@@ -261,7 +258,7 @@ def _wrong(images: list[ImageLine], name: str, first: int) -> str:
     owners: dict[str, str] = {}
     for number, image in enumerate(images, first):
         place = f"{name}:{number}: {image.repository}"
-        if not _is_digest(image.digest):
+        if not is_digest(image.digest):
             return f"{place} has {image.digest!r}, which is no digest of SHA-256 or SHA-512"
         if image.digest in digests:
             return f"{place} has {image.digest} already; a digest stands once in a repository"

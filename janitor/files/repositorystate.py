@@ -9,7 +9,6 @@ foreign, of another repository or of another version counts as none, and what it
 from __future__ import annotations
 
 import hashlib
-import re
 import threading
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -20,12 +19,12 @@ import msgspec
 
 from janitor.core.image import Image, Instant
 from janitor.core.known import Known
+from janitor.core.reference import is_digest
 from janitor.errors import FileError
 from janitor.files.atomic import PRIVATE, write_atomically
 from janitor.files.statefolder import safe_name
 
 _VERSION = 1
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 _HASH_LENGTH = 64
 
 # The hash line of a file: 64 digits and a line end.
@@ -162,7 +161,7 @@ def _sound(digest: str, known: Known) -> bool:
     # A child or a subject that is misread would be an image that nothing holds.
     names = (digest, *known.children, *(each for each in (known.subject, known.config_digest) if each))
     created = known.created_at
-    return all(map(_DIGEST.fullmatch, names)) and (created is None or created.tzinfo is not None)
+    return all(map(is_digest, names)) and (created is None or created.tzinfo is not None)
 
 
 def _since_of(digest: str, before: _Seen | None, now: datetime) -> datetime | None:

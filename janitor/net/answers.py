@@ -12,9 +12,10 @@ import hashlib
 import msgspec
 
 from janitor.core.manifest import digest_of
+from janitor.core.reference import is_digest
 from janitor.errors import Gone, Malformed, Refused
 from janitor.net.caller import Kind, Trouble
-from janitor.net.grammar import check_digest, is_digest
+from janitor.net.grammar import check_digest
 from janitor.net.http import Response, decode, show, trouble
 
 _SCHEMA1 = "application/vnd.docker.distribution.manifest.v1+"

@@ -9,13 +9,13 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
+from janitor.core.reference import is_digest
 from janitor.errors import Malformed
 
 _NAME_LIMIT = 255  # characters, of a name with its host; the specification's advice
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 _LINK = re.compile(r"<([^<>]*)>([^<]*)")
 _NEXT = re.compile(
     r'(?:^|[;\s])rel\s*=\s*(?:"(?:[^"]*\s)?next(?:\s[^"]*)?"|next\s*(?:[;,]|$))', re.IGNORECASE
@@ -42,11 +42,6 @@ def check_digest(digest: str) -> str:
     if not is_digest(digest):
         raise Malformed(f"{digest[:_NAME_LIMIT]!r} is no digest of SHA-256 or SHA-512")
     return digest
-
-
-def is_digest(text: str) -> bool:
-    """Whether a text is a digest of SHA-256 or SHA-512."""
-    return _DIGEST.fullmatch(text) is not None
 
 
 def next_link(headers: Iterable[str]) -> str | None:

@@ -18,7 +18,7 @@ import msgspec
 
 from janitor.core.image import Image, ImageType
 from janitor.core.known import Known
-from janitor.core.manifest import ManifestError, image_type, parse_manifest, type_of
+from janitor.core.manifest import IMAGE_CONFIGS, ManifestError, image_type, parse_manifest, type_of
 from janitor.core.units import parse_time
 from janitor.errors import Gone, Malformed
 from janitor.net.answers import Body
@@ -28,9 +28,6 @@ from janitor.parallel import each
 RESTARTS = 2  # of a repository whose tags vanish while it is read
 MAX_DEPTH = 64  # levels of indexes in indexes and of referrers of referrers; real ones have three
 
-_IMAGE_CONFIGS = frozenset(
-    {"application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"}
-)
 _UNTOLD = frozenset({ImageType.IMAGE, ImageType.INDEX, ImageType.ARTIFACT})
 
 
@@ -201,7 +198,7 @@ def _known(body: Body, repository: str) -> Known:
     except ManifestError as exc:
         raise Malformed(f"{repository}@{body.digest}: {exc}") from exc
     kind = image_type(manifest)
-    config = manifest.config if manifest.config and manifest.config.media_type in _IMAGE_CONFIGS else None
+    config = manifest.config if manifest.config and manifest.config.media_type in IMAGE_CONFIGS else None
     size = None if manifest.is_index else manifest.size_bytes
     return Known(
         media_type=manifest.media_type,

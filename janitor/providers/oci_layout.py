@@ -29,7 +29,7 @@ from typing import ClassVar, Self
 import msgspec
 
 from janitor.core.image import Abilities, Image
-from janitor.core.manifest import Manifest, image_type
+from janitor.core.manifest import IMAGE_CONFIGS, Manifest, image_type
 from janitor.core.policy import RegistrySpec
 from janitor.core.reference import normal_host
 from janitor.core.report import OutcomeKind
@@ -47,9 +47,6 @@ from janitor.providers.interface import (
 )
 from janitor.providers.keys import Keys, OciLayoutKeys
 
-_IMAGE_CONFIGS = frozenset(
-    {"application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"}
-)
 _ATTEMPTS = 5  # to replace an index that somebody else keeps writing
 
 
@@ -284,7 +281,7 @@ def _image(layout: Layout, digest: str, manifest: Manifest, body: bytes, names: 
 
 def _configuration(layout: Layout, manifest: Manifest) -> _Configuration | None:
     """What the image's configuration says: nothing where it needs none, ``None`` where that is unknown."""
-    if manifest.config is None or manifest.config.media_type not in _IMAGE_CONFIGS:
+    if manifest.config is None or manifest.config.media_type not in IMAGE_CONFIGS:
         return _Configuration()
     body = layout.blob(manifest.config.digest)
     try:
