@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
@@ -49,6 +48,8 @@ def look(environ: Mapping[str, str], *, verbose: bool, quiet: bool, notes: tuple
 
     Colours follow NO_COLOR (https://no-color.org) and FORCE_COLOR; without either, a terminal has them.
     """
+    import shutil
+
     from janitor.reports.console import Look
 
     terminal = sys.stdout.isatty()

@@ -20,6 +20,7 @@ class OutcomeKind(StrEnum):
     DELETED = "deleted"
     UNTAGGED = "untagged"
     ARCHIVED = "archived"
+    RESTORED = "restored"
     FAILED = "failed"
     REFUSED = "refused"
     SKIPPED = "skipped"

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from fractions import Fraction
 
 _DURATION_UNITS = {
     "y": timedelta(days=365),
@@ -114,6 +113,8 @@ def parse_size(text: str) -> int:
     match = _NUMBER_AND_WORD.fullmatch(text) if len(text) <= _MAX_TEXT else None
     if match is None or match[2] not in _SIZE_UNITS or match[1] + match[2] != text:
         raise ValueError(_wrong_size(text))
+    from fractions import Fraction  # noqa: PLC0415 - a millisecond that few policies need
+
     size = int(Fraction(match[1]) * _SIZE_UNITS[match[2]])
     if size > _MAX_SIZE:
         raise ValueError(f"{text} is more than any registry can hold")

@@ -1,18 +1,44 @@
-"""The sources that say which images are in use: one row a source, one file a source."""
+"""The sources that say which images are in use: one row a source, one file a source.
+
+Nothing is imported before a row is used, so that a command loads only the sources that its policies name.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, cast
 
-from janitor.core.policy import SourceSpec
+import msgspec
+
 from janitor.core.use import InUse
-from janitor.inuse.file import FileSource
-from janitor.inuse.interface import Source
-from janitor.inuse.manifests import ManifestsSource
 
-SOURCES: Mapping[str, type[Source[Any]]] = {row.kind: row for row in (ManifestsSource, FileSource)}
+if TYPE_CHECKING:
+    from janitor.core.policy import SourceSpec
+    from janitor.inuse.interface import Source
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One source: the word that policies use, and where its class stands, as ``module:class``."""
+
+    kind: str
+    place: str
+
+    @property
+    def source(self) -> type[Source[Any]]:
+        """The source's class; imports its module."""
+        module, _, name = self.place.partition(":")
+        return cast("type[Source[Any]]", getattr(import_module(module), name))
+
+
+SOURCES: Mapping[str, Row] = {
+    row.kind: row
+    for row in (
+        Row(kind="manifests", place="janitor.inuse.manifests:ManifestsSource"),
+        Row(kind="file", place="janitor.inuse.file:FileSource"),
+    )
+}
 
 
 def collect(specs: tuple[SourceSpec, ...], stop: threading.Event) -> InUse:
@@ -23,9 +49,6 @@ def collect(specs: tuple[SourceSpec, ...], stop: threading.Event) -> InUse:
     """
     return InUse(
         readings=tuple(
-            SOURCES[spec.kind](spec.keys).read(stop, allow_empty=spec.allow_empty) for spec in specs
+            SOURCES[spec.kind].source(spec.keys).read(stop, allow_empty=spec.allow_empty) for spec in specs
         )
     )
-
-
-__all__ = ["SOURCES", "Source", "collect"]

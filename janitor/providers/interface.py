@@ -12,7 +12,8 @@ import random
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import ClassVar, Protocol, Self
 
@@ -20,10 +21,11 @@ import msgspec
 
 from janitor.core.image import Abilities, Image
 from janitor.core.known import Known
-from janitor.core.pattern import PatternList
+from janitor.core.pattern import PatternKind, PatternList
 from janitor.core.policy import RegistrySpec
 from janitor.core.report import OutcomeKind, RequestCounts
 from janitor.errors import Malformed, RegistryError, Unsupported
+from janitor.net.caller import Caller
 from janitor.providers.keys import Keys
 
 
@@ -54,13 +56,48 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one image that was to be changed.
 
-    ``outcome`` is DELETED, UNTAGGED, ARCHIVED, REFUSED or FAILED. An image that was gone already is DELETED
-    with a ``detail`` that says so.
+    ``outcome`` is DELETED, UNTAGGED, ARCHIVED, RESTORED, REFUSED or FAILED. An image that was gone already is
+    DELETED with a ``detail`` that says so.
     """
 
     digest: str
     outcome: OutcomeKind
     detail: str | None = None
+
+
+class Keepsake(msgspec.Struct, frozen=True, kw_only=True):
+    """What it takes to bring back an image that is about to go, as the journal keeps it.
+
+    ``manifest`` are its exact bytes where the registry must be given them again; ``handle`` is the registry's
+    own name of it where that brings it back.
+    """
+
+    digest: str
+    tags: tuple[str, ...] = ()
+    media_type: str | None = None
+    manifest: bytes | None = None
+    handle: str | None = None
+
+
+class Level(StrEnum):
+    """How much a finding matters: ``ERROR`` keeps a run from its work, ``WARNING`` may surprise."""
+
+    OK = "ok"
+    NOTE = "note"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that a look at a registry found, and what to do about it.
+
+    ``about`` is a constant word: credentials, reading, deleting, pulls, tags, replication, undo, clock.
+    """
+
+    about: str
+    level: Level
+    message: str
+    advice: str = ""
 
 
 class Shard(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,8 +162,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     """What a registry gets from the run that opens it.
 
     ``stop``: once set, no further request is sent. ``concurrency``: how many requests may be in flight.
-    ``sleep`` (seconds), ``clock`` (monotonic seconds) and ``random`` (from 0 to 1) are the machine's; tests
-    hand in their own, so that no back-off really sleeps.
+    ``sleep`` (seconds), ``clock`` (monotonic seconds), ``random`` (from 0 to 1) and ``now`` (the time of day)
+    are the machine's; tests hand in their own, so that no back-off really sleeps.
     """
 
     environ: Mapping[str, str]
@@ -136,6 +173,18 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
     random: Callable[[], float] = random.random
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def caller(self, spec: RegistrySpec, *, requests_per_second: float | None = None) -> Caller:
+        """Make the gate before a registry; the policy's limit comes before the provider's own."""
+        return Caller(
+            concurrency=self.concurrency,
+            requests_per_second=spec.requests_per_second or requests_per_second,
+            stop=self.stop,
+            sleep=self.sleep,
+            clock=self.clock,
+            random=self.random,
+        )
 
 
 class Registry(ABC):
@@ -194,18 +243,37 @@ class Registry(ABC):
         Never deletes anything else. Raises only when nothing more can be told of the images not yet
         answered; those count as failed.
         """
-        waiting = {image.digest for image in images}
-        for result in self._delete(repository, images):
-            waiting.discard(result.digest)
-            yield result
-        for digest in sorted(waiting):
-            yield Result(
-                digest=digest, outcome=OutcomeKind.FAILED, detail="the registry did not answer for it"
-            )
+        return self._answering(images, self._delete(repository, images))
 
     def untag(self, repository: str, image: Image, tags: Sequence[str]) -> Result:
         """Take tags off an image that keeps at least one other; never removes the manifest."""
         return self._untag(repository, image, tags)
+
+    def archive(self, repository: str, images: Sequence[Image]) -> Iterator[Result]:
+        """Move these images to the archive class and delete nothing: one Result an image, always."""
+        return self._answering(images, self._archive(repository, images))
+
+    def keepsakes(self, repository: str, images: Sequence[Image]) -> Mapping[str, Keepsake]:
+        """Read what it takes to bring back images that are about to go, by digest; changes nothing.
+
+        An image that can't be brought back is left out.
+        """
+        return self._keepsakes(repository, images)
+
+    def restore(self, repository: str, keepsakes: Sequence[Keepsake]) -> Iterator[Result]:
+        """Bring back images and their tags: one Result an image, always.
+
+        They come in an order in which each finds what it names: children, indexes, referrers. A tag that is
+        on another image by now stays there, and the detail says so.
+        """
+        return self._answering(keepsakes, self._restore(repository, keepsakes))
+
+    def check(self) -> Iterator[Finding]:
+        """Look whether a run could do its work, and what would surprise; changes nothing.
+
+        Raises RegistryError when no more can be told.
+        """
+        return self._check()
 
     def traffic(self) -> Traffic:
         """Count what was asked so far."""
@@ -213,6 +281,18 @@ class Registry(ABC):
 
     def close(self) -> None:  # noqa: B027 - most registries hold nothing to give back
         """Give back connections and folders. May be called twice."""
+
+    @staticmethod
+    def _answering(asked: Iterable[Image | Keepsake], results: Iterator[Result]) -> Iterator[Result]:
+        """See to it that each that was asked for is answered."""
+        waiting = {each.digest for each in asked}
+        for result in results:
+            waiting.discard(result.digest)
+            yield result
+        for digest in sorted(waiting):
+            yield Result(
+                digest=digest, outcome=OutcomeKind.FAILED, detail="the registry did not answer for it"
+            )
 
     @abstractmethod
     def _units(self, only: RepositoryFilter) -> Iterator[Unit]: ...
@@ -229,12 +309,35 @@ class Registry(ABC):
     def _untag(self, repository: str, image: Image, tags: Sequence[str]) -> Result:
         raise Unsupported(f"{self.provider} can't take {', '.join(tags)} off {repository}@{image.digest}")
 
+    def _archive(self, repository: str, images: Sequence[Image]) -> Iterator[Result]:
+        raise Unsupported(f"{self.provider} has no archive for the {len(images)} images of {repository}")
+
+    def _keepsakes(self, repository: str, images: Sequence[Image]) -> Mapping[str, Keepsake]:  # noqa: ARG002 - the interface's
+        return {}
+
+    def _restore(self, repository: str, keepsakes: Sequence[Keepsake]) -> Iterator[Result]:
+        raise Unsupported(f"{self.provider} can't bring back the {len(keepsakes)} images of {repository}")
+
+    def _check(self) -> Iterator[Finding]:
+        """Try to read the first repository that there is."""
+        everything = RepositoryFilter(covered=(PatternList.of(["**"], PatternKind.REPOSITORY),))
+        unit = next(self.units(everything), None)
+        if unit is None:
+            yield Finding(about="reading", level=Level.WARNING, message="it can be read, and holds nothing")
+            return
+        listing = next(self.list(unit, frozenset()), None)
+        what = unit.name if listing is None else listing.repository
+        yield Finding(about="reading", level=Level.OK, message=f"{what} can be read")
+
 
 __all__ = [
     "Context",
     "Field",
+    "Finding",
     "Forgetful",
+    "Keepsake",
     "Keys",
+    "Level",
     "Listing",
     "ManifestMemory",
     "Registry",

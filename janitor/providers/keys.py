@@ -34,6 +34,78 @@ def _doc(text: str) -> msgspec.Meta:
     return msgspec.Meta(description=text)
 
 
+_ENDPOINT = _doc("asked instead of the service's address: an emulator, a private link")
+
+
+class EcrKeys(Keys, frozen=True, kw_only=True):
+    """Which registry of AWS, and who asks."""
+
+    region: Annotated[str, _doc("the region of the registry, as `eu-west-1`")]
+    account: Annotated[str | None, _doc("twelve digits; default: the account of the credentials")] = None
+    profile: Annotated[str | None, _doc("a profile of the AWS configuration")] = None
+    role_arn: Annotated[str | None, _doc("a role to take on; it is renewed as long as the run lasts")] = None
+    external_id: Annotated[str | None, _doc("what the role's trust policy asks for, with `role_arn`")] = None
+    endpoint: Annotated[str | None, _ENDPOINT] = None
+
+    def __post_init__(self) -> None:
+        if self.account is not None and not (len(self.account) == _ACCOUNT and self.account.isdecimal()):
+            raise ValueError(f"account is twelve digits, not {self.account}")
+        if self.external_id is not None and self.role_arn is None:
+            raise ValueError("external_id goes with role_arn")
+
+
+_ACCOUNT = 12  # digits
+
+
+class GarKeys(Keys, frozen=True, kw_only=True):
+    """Which repositories of Google Artifact Registry."""
+
+    project: Annotated[str, _doc("the project")]
+    location: Annotated[str, _doc("a region or multi-region, as `europe-west1` or `eu`")]
+    repository: Annotated[
+        str | None,
+        msgspec.Meta(description="one repository; default: all of them", extra={"narrows": True}),
+    ] = None
+    endpoint: Annotated[str | None, _ENDPOINT] = None
+
+
+class AcrKeys(Keys, frozen=True, kw_only=True):
+    """Which Azure container registry, and who asks."""
+
+    registry: Annotated[str, _doc("the login server, as `NAME.azurecr.io`")]
+    client_id: Annotated[
+        str | None, _doc("of a managed or workload identity; default: the environment's")
+    ] = None
+    username: Annotated[str | None, _doc("with `password`, instead of azure-identity")] = None
+    password: Annotated[str | None, _doc("the password of `username`")] = None
+    endpoint: Annotated[str | None, _ENDPOINT] = None
+
+    def __post_init__(self) -> None:
+        if (self.username is None) is not (self.password is None):
+            raise ValueError("username and password go together")
+
+
+class GhcrKeys(Keys, frozen=True, kw_only=True):
+    """Whose packages on GitHub."""
+
+    owner: Annotated[str, _doc("the organisation or user")]
+    token: Annotated[str | None, _doc("default: `GITHUB_TOKEN` of the environment")] = None
+    endpoint: Annotated[str | None, _doc("the root of the REST API; default: `https://api.github.com`")] = (
+        None
+    )
+    registry_endpoint: Annotated[str | None, _doc("default: `https://ghcr.io`")] = None
+
+
+class DockerHubKeys(Keys, frozen=True, kw_only=True):
+    """Which namespace of Docker Hub, and who asks."""
+
+    namespace: Annotated[str, _doc("the user or organisation")]
+    username: Annotated[str | None, _doc("default: `DOCKERHUB_USERNAME` of the environment")] = None
+    token: Annotated[str | None, _doc("default: `DOCKERHUB_TOKEN` of the environment")] = None
+    endpoint: Annotated[str | None, _doc("the root of the Hub API; default: `https://hub.docker.com`")] = None
+    registry_endpoint: Annotated[str | None, _doc("default: `https://registry-1.docker.io`")] = None
+
+
 class OciKeys(Keys, frozen=True, kw_only=True):
     """The keys of an ``oci`` registry."""
 

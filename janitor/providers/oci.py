@@ -25,7 +25,6 @@ from janitor.core.reference import normal_host
 from janitor.core.report import OutcomeKind
 from janitor.errors import Gone, Malformed, Refused, RegistryError, Stopped, Unsupported
 from janitor.net.bearer import Authenticator
-from janitor.net.caller import Caller
 from janitor.net.distribution import Distribution
 from janitor.net.dockerconfig import Credentials, DockerConfig
 from janitor.net.grammar import check_name
@@ -58,14 +57,7 @@ class Oci(Registry):
         keys = cast("OciKeys", spec.keys)
         self._spec = spec
         self._context = context
-        self._caller = Caller(
-            concurrency=context.concurrency,
-            requests_per_second=spec.requests_per_second,
-            stop=context.stop,
-            sleep=context.sleep,
-            clock=context.clock,
-            random=context.random,
-        )
+        self._caller = context.caller(spec)
         self._http = Http(
             environ=context.environ,
             ca_file=keys.ca_file,

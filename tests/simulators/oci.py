@@ -93,6 +93,12 @@ FLAVOURS: Mapping[str, Flavour] = {
     flavour.name: flavour for flavour in (DISTRIBUTION_2, DISTRIBUTION_3, ZOT, QUAY, HARBOR, READ_ONLY, GITEA)
 }
 
+
+def serve(world: World, port: int, flavour: str | None) -> OciServer:
+    """The server that is started by hand."""
+    return OciServer(world, FLAVOURS[flavour or DISTRIBUTION_2.name], port=port)
+
+
 _NAME = r"(?P<name>[a-z0-9]+(?:(?:\.|_|__|-+|/)[a-z0-9]+)*)"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
