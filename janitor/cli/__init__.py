@@ -13,8 +13,8 @@ import sys
 # Words with which one asks for the overview, and the columns for which it is written.
 _OVERVIEW = (["--help"], ["-h"])
 _COLUMNS = 80
-# What a command loads stays to its end, and cycles are rare in what it makes of its input. To look for garbage
-# as often as Python does, every 700 objects, would cost a short command a tenth of its time.
+# What a command loads stays to its end. To look for garbage as often as Python does, each time that there are
+# 700 objects more, would take a short command a tenth of its time.
 _OBJECTS = 100_000
 
 

@@ -307,7 +307,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PolicySet(msgspec.Struct, frozen=True, kw_only=True):
-    """All policy files, merged. ``sha256`` is of their bytes, in the order of their paths."""
+    """All policy files, merged. ``files`` are their paths, in order, ``texts`` their bytes."""
 
     registries: tuple[RegistrySpec, ...] = ()
     protect: Protect = Protect()
@@ -316,7 +316,14 @@ class PolicySet(msgspec.Struct, frozen=True, kw_only=True):
     schedules: tuple[Schedule, ...] = ()
     policies: tuple[Policy, ...] = ()
     files: tuple[str, ...] = ()
-    sha256: str = ""
+    texts: tuple[bytes, ...] = ()
+
+    @property
+    def sha256(self) -> str:
+        """The digest of all bytes of all files, which plans name; in hexadecimal digits."""
+        from hashlib import sha256  # noqa: PLC0415 - loads OpenSSL, which takes milliseconds and only plans need
+
+        return sha256(b"".join(self.texts)).hexdigest()
 
     def registry(self, name: str) -> RegistrySpec:
         """The registry of that name; KeyError if there is none."""

@@ -8,7 +8,6 @@ mistake of every file is told at once, as one PolicyError.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import stat
@@ -51,7 +50,7 @@ def load(
     PolicyError with every problem.
     """
     problems = Problems()
-    digest = hashlib.sha256()
+    texts: list[bytes] = []
     parsed: list[ParsedFile] = []
     readers: list[Reader] = []
     files = find_files(paths, problems)
@@ -59,7 +58,7 @@ def load(
         data = read_bytes(file, problems)
         if data is None:
             continue
-        digest.update(data)
+        texts.append(data)
         root = read(shown_path(file), data, problems)
         if root is None:
             continue
@@ -70,7 +69,7 @@ def load(
     merged = _merge(suggester, parsed)
     if problems:
         raise PolicyError(problems.sorted())
-    return msgspec.structs.replace(merged, files=tuple(map(shown_path, files)), sha256=digest.hexdigest())
+    return msgspec.structs.replace(merged, files=tuple(map(shown_path, files)), texts=tuple(texts))
 
 
 def find_files(paths: Sequence[str | Path], problems: Problems) -> list[str]:

@@ -22,9 +22,7 @@ _EXCERPT_AFTER = 40
 
 # Neither printed nor seen, and some of them break lines: YAML allows a few, nobody means them. A carriage
 # return ends a line only together with a line feed.
-UNSEEN = re.compile(
-    "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]|\r(?!\n)"
-)
+_UNSEEN = "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]|\r(?!\n)"
 _BREAKING = re.compile(r"[\t\r\n]")
 # What a line may say that must not end up in a log: the values of these keys.
 _SECRET = re.compile(
@@ -148,9 +146,18 @@ def flow(node: Node) -> str:
     return ""
 
 
+def find_unseen(text: str) -> re.Match[str] | None:
+    """Return the place of the first character that no file may hold, if there is one."""
+    if text.replace(
+        "\n", ""
+    ).isprintable():  # all such text is seen, and the expression takes long to compile
+        return None
+    return re.search(_UNSEEN, text)
+
+
 def unseen(text: str) -> str | None:
     """Return the name of the first character that no value may hold, if there is one."""
-    found = UNSEEN.search(text) or _BREAKING.search(text)
+    found = find_unseen(text) or _BREAKING.search(text)
     return character_name(found.group()[0]) if found else None
 
 

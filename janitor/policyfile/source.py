@@ -19,7 +19,6 @@ import yaml
 
 from janitor.errors import Problem
 from janitor.policyfile.nodes import (
-    UNSEEN,
     ListNode,
     MapNode,
     Node,
@@ -27,6 +26,7 @@ from janitor.policyfile.nodes import (
     Scalar,
     Source,
     character_name,
+    find_unseen,
     shown,
 )
 
@@ -47,7 +47,7 @@ def read(file: str, data: bytes, problems: Problems) -> Node | None:
     if text is None:
         return None
     source = Source(file, text)
-    unseen = UNSEEN.search(text)
+    unseen = find_unseen(text)
     if unseen:
         line, column = _place(text, unseen.start())
         problems.at(source, line, column, f"{character_name(unseen.group()[0])} can't stand in a policy file")

@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 
 from janitor.core.policy import Period
 from janitor.core.units import parse_duration, parse_size
-from janitor.policyfile.cron import cron_problem
 from janitor.policyfile.keys import PERIODS, Key, Kind, Table
 from janitor.policyfile.nodes import Node, Scalar, shown
 from janitor.policyfile.patternvalues import PATTERN_READERS
@@ -147,6 +146,8 @@ def _read_cron(reader: Reader, node: Node, key: Key) -> str | None:
     text = _read_text(reader, node, key)
     if text is None:
         return None
+    from janitor.policyfile.cron import cron_problem  # noqa: PLC0415 - few files have schedules
+
     problem = cron_problem(text)
     if problem:
         reader.wrong(node, key, problem, 'one is written "15 3 * * *" or @daily')

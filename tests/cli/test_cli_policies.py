@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema
@@ -38,6 +40,21 @@ def test_check_counts_what_is_fine(tmp_path: Path) -> None:
     assert (one.exit_code, one.stdout) == (0, "1 policy, 1 rule in 1 file: fine\n")
     both = call(janitor, "check", str(tmp_path), "--strict")
     assert (both.exit_code, both.stdout) == (0, "2 policies, 2 rules in 2 files: fine\n")
+
+
+def test_check_loads_only_what_these_policies_need(tmp_path: Path) -> None:
+    script = (
+        "import sys\n"
+        "from janitor.cli import main\n"
+        f"sys.argv = ['janitor', 'check', {write_policy(tmp_path)!r}]\n"
+        "try:\n    main()\n"
+        "finally:\n    print(*sys.modules, file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = set(done.stderr.split())
+    assert "janitor.policyfile" in loaded
+    assert not loaded & {"hashlib", "fractions", "shutil", "json", "rich", "structlog", "urllib3"}
+    assert not [name for name in loaded if name.startswith(("janitor.inuse.", "janitor.net"))]
 
 
 def test_check_needs_no_credential(tmp_path: Path) -> None:

@@ -365,3 +365,11 @@ def test_loading_imports_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     loaded = set(done.stdout.split())
     assert not loaded & {"jsonschema", "difflib", "zoneinfo", "urllib3", "click", "boto3"}
+
+
+def test_the_digest_is_of_the_bytes_of_all_files_in_their_order(tmp_path: Path) -> None:
+    one, two = tmp_path / "1.yaml", tmp_path / "2.yaml"
+    one.write_text("version: 1\n")
+    two.write_text("version: 1 # the second\n")
+    digest = hashlib.sha256(one.read_bytes() + two.read_bytes()).hexdigest()
+    assert load([two, one], {}, KINDS).sha256 == digest
