@@ -15,7 +15,7 @@ from janitor.errors import FileError, PolicyError, UsageError
 from janitor.files.planfile import read_plan
 from janitor.files.reportfile import read_report
 from janitor.files.statefolder import StateFolder
-from tests.conformance.harnesses import write_layout
+from tests.conformance.layout_stage import write_layout
 from tests.journeys.site import Site
 from tests.simulators import oci as flavours
 from tests.simulators.oci import OciServer

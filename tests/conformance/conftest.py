@@ -8,7 +8,8 @@ from contextlib import ExitStack
 import pytest
 
 from janitor.providers.interface import ManifestMemory
-from tests.conformance.harnesses import FORGETFUL, Harness
+from tests.conformance.harness import Harness
+from tests.conformance.harnesses import FORGETFUL
 from tests.conformance.stages import Stage, StageOf
 from tests.peers.distribution import Distribution, serving
 from tests.simulators.world import World

@@ -7,6 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
+from msgspec import UNSET
+
 from janitor.core.image import Image
 from janitor.core.known import Known
 from janitor.core.pattern import PatternKind, PatternList
@@ -69,6 +71,13 @@ class Stage(ABC):
     @abstractmethod
     def tags(self, repository: str) -> Mapping[str, str]:
         """The tags that are really there now, and the digests that they name."""
+
+    def asked(self) -> int:
+        """How many requests arrived so far."""
+        return 0
+
+    def lead_to(self, address: str) -> None:  # noqa: B027  most have no such faults
+        """Where the faults that lead elsewhere lead to."""
 
     def manifest_reads(self) -> int:
         """How many manifests and configurations were read so far, of those that are there."""
@@ -134,23 +143,37 @@ def visible(world: World, repository: str, *, untagged: bool, referrers: bool) -
 _FIRST_TIME = datetime(1981, 1, 1, tzinfo=UTC)
 
 
-def differences(image: Image, held: Held, tags: frozenset[str]) -> dict[str, tuple[object, object]]:
-    """What an image says that isn't true of it, beside what is; an index may leave its size out."""
+def differences(
+    image: Image, held: Held, tags: frozenset[str], tells: frozenset[str]
+) -> dict[str, tuple[object, object]]:
+    """What an image says that isn't true of it, beside what is; an index may leave its size out.
+
+    ``tells``: the fields that must be said, exactly. Times that are none of them are unknown or right.
+    """
     said = {
         "digest": (image.digest, held.digest),
         "tags": (frozenset(image.tags), tags),
+        "children": (image.children, held.children),
+        "subject": (image.subject, held.subject),
         "media_type": (image.media_type, held.media_type),
         "artifact_type": (image.artifact_type, held.artifact_type),
         "type": (image.type, held.type),
-        "children": (image.children, held.children),
-        "subject": (image.subject, held.subject),
         "created_at": (_usable(image.created_at), _usable(held.created_at)),
+        "pushed_at": (image.pushed_at, held.pushed_at),
+        "pulled_at": (image.pulled_at, held.pulled_at),
         "size_bytes": (image.size_bytes, held.size_bytes),
         "labels": (dict(image.labels or {}), dict(held.labels)),
     }
     if image.size_bytes is None and held.media_type in INDEX_TYPES:
         del said["size_bytes"]
+    for name in said.keys() - _ALWAYS - tells:
+        if name not in _TIMES or said[name][0] in (None, UNSET):
+            del said[name]
     return {name: pair for name, pair in said.items() if pair[0] != pair[1]}
+
+
+_ALWAYS = frozenset({"digest", "tags", "children", "subject"})
+_TIMES = frozenset({"created_at", "pushed_at", "pulled_at"})
 
 
 def _usable(time: datetime | None) -> datetime | None:

@@ -8,7 +8,9 @@ import msgspec
 import pytest
 
 from janitor.errors import Denied
-from tests.conformance.harnesses import Harness, SimulatedOci, on
+from tests.conformance.harness import Harness
+from tests.conformance.harnesses import on
+from tests.conformance.oci_stage import SimulatedOci
 from tests.conformance.stages import StageOf
 from tests.conformance.test_listing import wrong
 from tests.conformance.worlds import small
@@ -63,13 +65,13 @@ def test_content_from_another_host_is_of_its_digest_or_nothing(
 def test_a_deletion_is_never_sent_elsewhere(harness: Harness, stage_of: StageOf, foreign: Foreign) -> None:
     stage = stage_of(harness, small(harness))
     assert isinstance(stage, SimulatedOci)
-    images = stage.images("a", [stage.world["a"].tags["1"]])
-    held = stage.held("a")
+    images = stage.images(harness.a, [stage.world[harness.a].tags["1"]])
+    held = stage.held(harness.a)
     stage.server.foreign = foreign.address
     stage.world.fault("redirect", times=1_000_000, match="DELETE")
-    list(stage.registry.delete("a", images))
+    list(stage.registry.delete(harness.a, images))
     assert foreign.requests == []
-    assert stage.held("a") == held
+    assert stage.held(harness.a) == held
 
 
 @on(tokens=True)

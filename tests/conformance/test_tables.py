@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from janitor.providers import PROVIDERS
-from tests.conformance.harnesses import HARNESSES, Harness, on
+from tests.conformance.harness import Harness
+from tests.conformance.harnesses import HARNESSES, on
 from tests.conformance.stages import StageOf
 from tests.conformance.worlds import small
 

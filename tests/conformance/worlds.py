@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.conformance.harnesses import Harness
+from tests.conformance.harness import Harness
 from tests.simulators.world import ARM64, World
 
 
@@ -14,7 +14,7 @@ def platforms(world: World, repository: str, created: str = "50d") -> list[str]:
 def everything(harness: Harness) -> World:
     """A repository of every shape, one of a single image, one with nothing in it."""
     world = World()
-    app = "team/app"
+    app = harness.at("team/app")
     plain = world.push(app, tags=["1.0.0", "1.0", "stable"], created="90d", labels={"team": "a"})
     world.push(app, tags=["undated"], created=None)
     world.push(app, tags=["reproducible"], created="1970-01-01T00:00:00Z")
@@ -39,16 +39,16 @@ def everything(harness: Harness) -> World:
     world.refer(app, bundle, fallback=not harness.referrers)
     world.refer(app, plain, tags=["signature-of-plain"], fallback=not harness.referrers)
     world.cache(app)
-    world.chart("charts/web", tags=["0.1.0"], created="10d")
-    world.push("single", tags=["only"])
-    world.empty("emptied")
+    world.chart(harness.at("charts/web"), tags=["0.1.0"], created="10d")
+    world.push(harness.at("single"), tags=["only"])
+    world.empty(harness.at("emptied"))
     return world
 
 
 def small(harness: Harness) -> World:
     """What faults are tried on: few requests of every kind."""
     world = World()
-    for repository in ("a", "b", "c"):
+    for repository in map(harness.at, ("a", "b", "c")):
         for tag in ("1", "2", "3"):
             world.push(repository, tags=[tag], created="30d")
         index = world.push_index(repository, children=platforms(world, repository), tags=["4"], created="50d")

@@ -21,7 +21,7 @@ import pytest
 from janitor.files.planfile import read_plan
 from janitor.files.statefolder import StateFolder
 from tests.cli.house import janitor
-from tests.conformance.harnesses import write_layout
+from tests.conformance.layout_stage import write_layout
 from tests.journeys.site import Site
 from tests.simulators import oci as flavours
 from tests.simulators.oci import OciServer
