@@ -27,7 +27,7 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 def listed(folder: Path) -> dict[str, tuple[Image, ...]]:
-    spec = registry_spec("sample", "oci-layout", OciLayoutKeys(path=folder / "registry"))
+    spec = registry_spec("sample", "oci-layout", OciLayoutKeys(path=str(folder / "registry")))
     registry = OciLayout.open(spec, Context(environ={}))
     return {
         listing.repository: listing.images

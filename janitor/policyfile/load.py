@@ -12,8 +12,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -25,6 +24,9 @@ from janitor.policyfile.parse_rules import RegistryUse
 from janitor.policyfile.reader import Reader, Unset
 from janitor.policyfile.registries import Kinds, Place, place_of
 from janitor.policyfile.source import MAX_BYTES, read
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _MAX_PATH = 4096
 _SUFFIXES = (".yaml", ".yml")

@@ -2,7 +2,7 @@
 
 Each declares them as a frozen struct: a field a key, its type what may be written, its Meta's description a
 line of documentation, a field without default a required key. Of a Meta's ``extra``, ``path`` says that the
-value is relative to the file (as does the type ``Path``), ``narrows`` that without it the registry is larger.
+value is relative to the file, ``narrows`` that without it the registry is larger.
 What a provider declares is not known here: it is handed over as :class:`Kinds`, and only the kinds that the
 files name are looked up.
 """
@@ -14,7 +14,6 @@ import re
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from functools import lru_cache
-from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -186,8 +185,7 @@ def _kind(written: Any, *, is_path: bool) -> tuple[Kind, tuple[str, ...]]:
     if origin is Literal:
         return Kind.CHOICE, get_args(written)
     if origin is tuple:
-        element = get_args(written)[0]
-        return (Kind.PATHS if is_path or element is Path else Kind.TEXTS), ()
+        return (Kind.PATHS if is_path else Kind.TEXTS), ()
     if isinstance(written, type) and issubclass(written, Enum):
         return Kind.CHOICE, tuple(str(member.value) for member in written)
     if written is str and is_path:
@@ -197,7 +195,6 @@ def _kind(written: Any, *, is_path: bool) -> tuple[Kind, tuple[str, ...]]:
 
 _KINDS: Mapping[Any, Kind] = {
     str: Kind.TEXT,
-    Path: Kind.PATH,
     bool: Kind.BOOLEAN,
     int: Kind.COUNT,
     float: Kind.RATE,
@@ -286,25 +283,12 @@ def _make(
     reader: Reader, node: Node, label: str, struct: type[msgspec.Struct], values: Mapping[str, Any]
 ) -> msgspec.Struct | None:
     """The struct of the keys; what its own checks refuse (``__post_init__``) is a problem at the entry."""
-    table = struct_keys(struct)
-    paths = {field.encode_name for field in msgspec.structs.fields(struct) if _holds_paths(field.type)}
-    converted: dict[str, Any] = {}
-    for field in msgspec.structs.fields(struct):
-        if field.encode_name not in values:
-            continue
-        value = values[field.encode_name]
-        if field.encode_name in paths:
-            value = tuple(map(Path, value)) if table[field.encode_name].kind is Kind.PATHS else Path(value)
-        converted[field.name] = value
+    fields = zip(struct.__struct_fields__, struct.__struct_encode_fields__, strict=True)
     try:
-        return struct(**converted)
+        return struct(**{name: values[key] for name, key in fields if key in values})
     except (ValueError, TypeError) as error:
         reader.problems.add(node, f"{label}: {shown(str(error), 200)}")
         return None
-
-
-def _holds_paths(written: Any) -> bool:
-    return written is Path or any(_holds_paths(arg) for arg in get_args(written))
 
 
 def _where(node: Node, named: Node) -> Where:

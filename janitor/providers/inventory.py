@@ -43,7 +43,7 @@ class Inventory(Registry):
         """Make it of ``spec.keys``; the file is opened when it is listed."""
         keys = msgspec.convert(spec.keys, InventoryKeys, from_attributes=True)
         named = None if spec.repositories is None else frozenset(spec.repositories)
-        return cls(spec.name, keys.path, tuple(map(normal_host, spec.aliases)), named)
+        return cls(spec.name, Path(keys.path), tuple(map(normal_host, spec.aliases)), named)
 
     def _units(self, only: RepositoryFilter) -> Iterator[Unit]:
         self._wanted = only

@@ -6,7 +6,6 @@ what reaches out. One struct a provider: one field a key.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -15,8 +14,9 @@ import msgspec
 class Keys(msgspec.Struct, frozen=True, kw_only=True):
     """The keys of a provider in a policy file, beside those that every registry has.
 
-    A subclass declares one field a key: its type is what the file may say (``Path``: relative to the file),
-    its ``Meta(description=…)`` is its line in the documentation, a field without default is required.
+    A subclass declares one field a key: its type is what the file may say, its ``Meta(description=…)`` is its
+    line in the documentation, a field without default is required. ``Meta(extra={"path": True})`` says that
+    the value is a path relative to the file; the file's folder already stands before what the struct holds.
     """
 
     def __repr__(self) -> str:
@@ -32,6 +32,10 @@ _SECRETS = frozenset({"password", "token"})
 
 def _doc(text: str) -> msgspec.Meta:
     return msgspec.Meta(description=text)
+
+
+def _path(text: str) -> msgspec.Meta:
+    return msgspec.Meta(description=text, extra={"path": True})
 
 
 _ENDPOINT = _doc("asked instead of the service's address: an emulator, a private link")
@@ -115,7 +119,7 @@ class OciKeys(Keys, frozen=True, kw_only=True):
     token: Annotated[
         str | None, _doc("the password of `username`, or without one a token that is sent as it is")
     ] = None
-    ca_file: Annotated[Path | None, _doc("certificates to trust beside the system's")] = None
+    ca_file: Annotated[str | None, _path("certificates to trust beside the system's")] = None
     deletes_tags: Annotated[
         bool, _doc("the registry takes a tag off by its name and keeps the manifest; can't be probed")
     ] = False
@@ -124,10 +128,10 @@ class OciKeys(Keys, frozen=True, kw_only=True):
 class OciLayoutKeys(Keys, frozen=True, kw_only=True):
     """Where the layouts are."""
 
-    path: Annotated[Path, _doc("a folder in which each folder with an `oci-layout` file is a repository")]
+    path: Annotated[str, _path("a folder in which each folder with an `oci-layout` file is a repository")]
 
 
 class InventoryKeys(Keys, frozen=True, kw_only=True):
     """Where the file is."""
 
-    path: Annotated[Path, _doc("a file that `janitor inventory` wrote; it is only read")]
+    path: Annotated[str, _path("a file that `janitor inventory` wrote; it is only read")]

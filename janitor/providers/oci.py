@@ -15,6 +15,7 @@ referrers API or the fallback tag, and what an earlier run saw and the registry 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import ClassVar, Self, cast
 from urllib.parse import urlsplit
 
@@ -60,7 +61,7 @@ class Oci(Registry):
         self._caller = context.caller(spec)
         self._http = Http(
             environ=context.environ,
-            ca_file=keys.ca_file,
+            ca_file=None if keys.ca_file is None else Path(keys.ca_file),
             concurrency=context.concurrency,
             clock=context.clock,
         )

@@ -69,7 +69,7 @@ class OciLayout(Registry):
     def open(cls, spec: RegistrySpec, context: Context) -> Self:  # noqa: ARG003 - a folder needs nothing of a run
         """Make it of ``spec.keys``; the folder is looked at when it is listed."""
         keys = msgspec.convert(spec.keys, OciLayoutKeys, from_attributes=True)
-        return cls(keys.path, tuple(map(normal_host, spec.aliases)), spec.repositories)
+        return cls(Path(keys.path), tuple(map(normal_host, spec.aliases)), spec.repositories)
 
     def _units(self, only: RepositoryFilter) -> Iterator[Unit]:
         names = _found(self._path) if self._named is None else iter(dict.fromkeys(self._named))

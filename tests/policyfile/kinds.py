@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -15,7 +14,9 @@ class OciKeys(msgspec.Struct, frozen=True, kw_only=True):
     endpoint: Annotated[str, Meta(description="where it is")]
     username: Annotated[str | None, Meta(description="who asks")] = None
     password: Annotated[str | None, Meta(description="the password")] = None
-    ca_file: Annotated[Path | None, Meta(description="what signs its certificate")] = None
+    ca_file: Annotated[str | None, Meta(description="what signs its certificate", extra={"path": True})] = (
+        None
+    )
     deletes_tags: Annotated[bool, Meta(description="it can take a tag off")] = False
 
 

@@ -309,7 +309,7 @@ def test_paths_in_a_file_are_relative_to_it(tmp_path: Path, monkeypatch: pytest.
     )
     monkeypatch.chdir(tmp_path)
     policies = load(["[odd]/a.yaml"], {}, KINDS)
-    assert policies.registries[0].keys == OciKeys(endpoint="x", ca_file=Path("ca.pem"))
+    assert policies.registries[0].keys == OciKeys(endpoint="x", ca_file="ca.pem")
     assert policies.protect.in_use[0].keys == ManifestsKeys(paths=("[[]odd]/d/*.yaml", "/abs"))
 
 

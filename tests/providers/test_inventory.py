@@ -24,7 +24,7 @@ def line(name: str, repository: str, registry: str = "prod") -> str:
 
 def open_inventory(path: Path, *lines: str, **spec: Any) -> Inventory:
     path.write_text("".join(f"{each}\n" for each in lines))
-    described = registry_spec("prod", "inventory", InventoryKeys(path=path), **spec)
+    described = registry_spec("prod", "inventory", InventoryKeys(path=str(path)), **spec)
     return Inventory.open(described, Context(environ={}))
 
 

@@ -42,7 +42,7 @@ def registry(root: Path) -> OciLayout:
 
 
 def opened(root: Path, **spec: Any) -> OciLayout:
-    described = registry_spec("local", "oci-layout", OciLayoutKeys(path=root), **spec)
+    described = registry_spec("local", "oci-layout", OciLayoutKeys(path=str(root)), **spec)
     return OciLayout.open(described, Context(environ={}))
 
 

@@ -99,5 +99,5 @@ def planned(case: Case, folder: Path) -> Planned:
 
 
 def _reading(case: Case, path: Path) -> PolicySet:
-    registry = msgspec.structs.replace(case.registry, keys=InventoryKeys(path=path))
+    registry = msgspec.structs.replace(case.registry, keys=InventoryKeys(path=str(path)))
     return msgspec.structs.replace(case.policies, registries=(registry,))
