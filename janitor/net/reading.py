@@ -59,6 +59,46 @@ def read_repository(
     raise Malformed(f"{repository} lost tags each of the {1 + RESTARTS} times that it was listed")
 
 
+def known_of(body: Body, repository: str) -> Known:
+    """Read a manifest of a repository; raises Malformed of what is none."""
+    try:
+        manifest = parse_manifest(body.content, body.media_type)
+    except ManifestError as exc:
+        raise Malformed(f"{repository}@{body.digest}: {exc}") from exc
+    kind = image_type(manifest)
+    config = manifest.config if manifest.config and manifest.config.media_type in IMAGE_CONFIGS else None
+    size = None if manifest.is_index else manifest.size_bytes
+    return Known(
+        media_type=manifest.media_type,
+        artifact_type=manifest.artifact_type,
+        type=kind,
+        children=tuple(dict.fromkeys(child.digest for child in manifest.children)),
+        subject=manifest.subject,
+        created_at=manifest.created,
+        size_bytes=None if size is None else len(body.content) + size,
+        annotations=manifest.annotations,
+        config_digest=config.digest if config else None,
+        labels=None if config else manifest.annotations,
+    )
+
+
+def with_config(api: Distribution, repository: str, known: Known) -> Known:
+    """Add what the configuration says, where it wasn't read yet; what can't be read of it stays unknown."""
+    if known.labels is not None or known.config_digest is None:
+        return known
+    try:
+        content = api.blob(repository, known.config_digest)
+        config = msgspec.json.decode(content, type=_Config)
+    except (Gone, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return known
+    labels = (config.config.labels if config.config else None) or {}
+    return msgspec.structs.replace(
+        known,
+        created_at=_time(config.created) or known.created_at,
+        labels={**labels, **known.annotations},
+    )
+
+
 class _Pointer(msgspec.Struct, frozen=True, kw_only=True):
     """Where a tag points to; ``locked`` says a schema that is left alone, which is of this media type."""
 
@@ -120,7 +160,7 @@ class _Reader:
             raise _Moved from exc
         if body.is_schema1:
             return _Pointer(tag=tag, digest=body.digest, locked=body.media_type)
-        self._known.setdefault(body.digest, _known(body, self._repository))
+        self._known.setdefault(body.digest, known_of(body, self._repository))
         return _Pointer(tag=tag, digest=body.digest)
 
     def _reach(self, digests: Sequence[str], reached: dict[str, Known], *, tagged: bool) -> None:
@@ -153,26 +193,12 @@ class _Reader:
             if missed and not self._api.exists(self._repository, digest):
                 return _Found(digest=digest, known=None)
             try:
-                known = _known(self._api.manifest(self._repository, digest), self._repository)
+                known = known_of(self._api.manifest(self._repository, digest), self._repository)
             except Gone:
                 return _Found(digest=digest, known=None)
-        if self._configs and known.labels is None and known.config_digest is not None:
-            known = self._with_config(known, known.config_digest)
+        if self._configs:
+            known = with_config(self._api, self._repository, known)
         return _Found(digest=digest, known=known, referrers=self._api.referrers(self._repository, digest))
-
-    def _with_config(self, known: Known, digest: str) -> Known:
-        """Add what the configuration says; what can't be read of it stays unknown."""
-        try:
-            content = self._api.blob(self._repository, digest)
-            config = msgspec.json.decode(content, type=_Config)
-        except (Gone, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return known
-        labels = (config.config.labels if config.config else None) or {}
-        return msgspec.structs.replace(
-            known,
-            created_at=_time(config.created) or known.created_at,
-            labels={**labels, **known.annotations},
-        )
 
     def _forgotten(self, reached: Mapping[str, Known], locked: Mapping[str, str | None]) -> list[str]:
         """Tell what is known, was not reached, and is still there: it lost its tags, or its index."""
@@ -190,28 +216,6 @@ class _ConfigBody(msgspec.Struct, kw_only=True):
 class _Config(msgspec.Struct, kw_only=True):
     created: str | None = None
     config: _ConfigBody | None = None
-
-
-def _known(body: Body, repository: str) -> Known:
-    try:
-        manifest = parse_manifest(body.content, body.media_type)
-    except ManifestError as exc:
-        raise Malformed(f"{repository}@{body.digest}: {exc}") from exc
-    kind = image_type(manifest)
-    config = manifest.config if manifest.config and manifest.config.media_type in IMAGE_CONFIGS else None
-    size = None if manifest.is_index else manifest.size_bytes
-    return Known(
-        media_type=manifest.media_type,
-        artifact_type=manifest.artifact_type,
-        type=kind,
-        children=tuple(dict.fromkeys(child.digest for child in manifest.children)),
-        subject=manifest.subject,
-        created_at=manifest.created,
-        size_bytes=None if size is None else len(body.content) + size,
-        annotations=manifest.annotations,
-        config_digest=config.digest if config else None,
-        labels=None if config else manifest.annotations,
-    )
 
 
 def _image(digest: str, known: Known, tags: Sequence[str]) -> Image:
