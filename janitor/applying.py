@@ -48,6 +48,9 @@ _BATCH = 16
 # whose a tag is tag by tag, each reading asks for all of the repository.
 _MOST_READ = 1024
 
+_WENT = frozenset({OutcomeKind.DELETED, OutcomeKind.ARCHIVED})
+_PAST = {ActionKind.DELETE: "deleted", ActionKind.ARCHIVE: "archived"}
+
 
 class Outcomes:
     """What became of every action of a plan, in its order; a handle on a spool. Close it.
@@ -201,11 +204,10 @@ class _Work:
             in_use = self._premises().in_use
             return in_use is premises.in_use or in_use == premises.in_use
 
-        self._delete(fresh, may_go_on)
+        gone: set[int] = set()
+        self._remove(fresh, ActionKind.DELETE, gone, may_go_on)
+        self._remove(fresh, ActionKind.ARCHIVE, gone, may_go_on)
         self._untag(fresh, may_go_on)
-        for action in self._left():
-            if action.action is ActionKind.ARCHIVE:
-                self._done[action.digest] = OutcomeKind.REFUSED, "this registry has no archive to move it to"
 
     def _listing(self) -> Listing:
         for listing in self._registry.list(self._repository.unit, self._opened.wanted):
@@ -224,43 +226,60 @@ class _Work:
                 what = f"it would {now} now" if now is not None else f"it stays: {why_stays(fresh, i)[0]}"
                 self._done[action.digest] = OutcomeKind.SKIPPED, f"decided afresh, {what}"
 
-    def _delete(self, fresh: Decisions, may_go_on: Callable[[], bool]) -> None:
-        """Delete the oldest first; whatever drifts or fails takes what hangs on it out of the rest."""
-        gone: set[int] = set()
+    def _remove(
+        self, fresh: Decisions, kind: ActionKind, gone: set[int], may_go_on: Callable[[], bool]
+    ) -> None:
+        """Delete, or move, the oldest first; whatever drifts or fails takes what hangs on it out of the rest.
+
+        ``gone`` are the images that were deleted or moved by this decision; it grows.
+        """
         at = fresh.facts.shape.at
         drifted = True
         while drifted:
-            left = {at[action.digest] for action in self._left() if action.action is ActionKind.DELETE}
-            drifted = self._delete_in_order(fresh.only(left | gone), gone, may_go_on)
+            left = {at[action.digest] for action in self._left() if action.action is kind}
+            if not left:
+                return
+            if kind is ActionKind.DELETE:
+                drifted = self._remove_in_order(fresh.only(left | gone), kind, gone, may_go_on)
+            else:
+                drifted = self._remove_in_order(fresh.only_moving(left | gone, gone), kind, gone, may_go_on)
         if may_go_on():
             for action in self._left():
-                if action.action is ActionKind.DELETE:
-                    self._done[action.digest] = OutcomeKind.SKIPPED, "what holds it was not deleted"
+                if action.action is kind:
+                    self._done[action.digest] = OutcomeKind.SKIPPED, f"what holds it was not {_PAST[kind]}"
 
-    def _delete_in_order(self, decisions: Decisions, gone: set[int], may_go_on: Callable[[], bool]) -> bool:
-        """Delete batch by batch; true when something came between, so that the order is to be made anew."""
+    def _remove_in_order(
+        self, decisions: Decisions, kind: ActionKind, gone: set[int], may_go_on: Callable[[], bool]
+    ) -> bool:
+        """Go batch by batch; true when something came between, so that the order is to be made anew."""
+        hanging = decisions.along if kind is ActionKind.DELETE else decisions.archived_along
         along: dict[int, list[int]] = {}
-        for i, roots in decisions.along.items():
+        for i, roots in hanging.items():
             for root in roots:
                 along.setdefault(root, []).append(i)
         # What hung on images that went before something came between is still to go.
-        batch = [i for i, roots in decisions.along.items() if i not in gone and gone.issuperset(roots)]
+        batch = [i for i, roots in hanging.items() if i not in gone and gone.issuperset(roots)]
         order = (i for _, i in oldest_first(decisions) if i not in gone)
         while batch or (batch := list(islice(order, self._read_at_once))):
             begun = self._clock()
             free = gone.union(batch)
             hung_on = dict.fromkeys(i for root in batch for i in along.get(root, ()))
-            batch += (i for i in hung_on if free.issuperset(decisions.along[i]))
-            if not self._delete_batch(decisions, batch, gone, may_go_on):
+            batch += (i for i in hung_on if free.issuperset(hanging[i]))
+            if not self._remove_batch(decisions, kind, batch, gone, may_go_on):
                 return may_go_on()
             self._pace(self._clock() - begun)
             batch = []
         return False
 
-    def _delete_batch(
-        self, decisions: Decisions, batch: list[int], gone: set[int], may_go_on: Callable[[], bool]
+    def _remove_batch(
+        self,
+        decisions: Decisions,
+        kind: ActionKind,
+        batch: list[int],
+        gone: set[int],
+        may_go_on: Callable[[], bool],
     ) -> bool:
-        """Delete a batch, what holds others first; false when some of it drifted, failed or must wait."""
+        """Delete or move a batch, what holds others first; false when some drifted, failed or must wait."""
         images, bound_to = decisions.facts.images, decisions.facts.shape.bound_to
         read_at: datetime | None = None
         while batch:
@@ -273,9 +292,9 @@ class _Work:
             ready = [i for i in batch if gone.issuperset(bound_to(i))][:_BATCH]
             if not ready:
                 return self._knotted(images[i] for i in batch)
-            deleted = self._deleted([images[i] for i in ready])
-            gone.update(i for i in ready if images[i].digest in deleted)
-            if len(deleted) < len(ready):
+            removed = self._removed(kind, [images[i] for i in ready])
+            gone.update(i for i in ready if images[i].digest in removed)
+            if len(removed) < len(ready):
                 return False
             batch = [i for i in batch if i not in gone]
         return True
@@ -308,16 +327,17 @@ class _Work:
             )
         return moved
 
-    def _deleted(self, images: Sequence[Image]) -> set[str]:
-        """Delete images and note what came of each; the digests of those that are gone are returned."""
-        for result in self._results(images):
+    def _removed(self, kind: ActionKind, images: Sequence[Image]) -> set[str]:
+        """Delete or move images and note what came of each; the digests of those that went are returned."""
+        for result in self._results(kind, images):
             self._done[result.digest] = result.outcome, result.detail
-        return {image.digest for image in images if self._done[image.digest][0] is OutcomeKind.DELETED}
+        return {image.digest for image in images if self._done[image.digest][0] in _WENT}
 
-    def _results(self, images: Sequence[Image]) -> Iterator[Result]:
+    def _results(self, kind: ActionKind, images: Sequence[Image]) -> Iterator[Result]:
+        change = self._registry.delete if kind is ActionKind.DELETE else self._registry.archive
         answered: set[str] = set()
         try:
-            for result in self._registry.delete(self.name, images):
+            for result in change(self.name, images):
                 answered.add(result.digest)
                 yield result
         except RegistryError as error:

@@ -14,7 +14,8 @@ from tests.factories import delete, in_use, keep, limits, policy_set, registry_s
 from tests.journeys.inprocess import APP, Clock, Journey, WorldRegistry, once, planned
 from tests.simulators.world import ARM64, World
 
-DELETED, FAILED, REFUSED, SKIPPED, UNTAGGED = (
+ARCHIVED, DELETED, FAILED, REFUSED, SKIPPED, UNTAGGED = (
+    OutcomeKind.ARCHIVED,
     OutcomeKind.DELETED,
     OutcomeKind.FAILED,
     OutcomeKind.REFUSED,
@@ -60,14 +61,17 @@ def registry(world: World) -> WorldRegistry:
 @pytest.fixture
 def start(registry: WorldRegistry) -> Iterator[Start]:
     journeys: list[Journey] = []
+    begun: list[WorldRegistry] = []
 
     def begin(
         policies: PolicySet | None = None,
         use: InUse | None = None,
         *more: WorldRegistry,
         clock: Clock | None = None,
+        registry: WorldRegistry = registry,
     ) -> Journey:
         specs = [registry_spec(each.name) for each in (registry, *more)]
+        begun.append(registry)
         journey = Journey(
             registry,
             *more,
@@ -81,7 +85,7 @@ def start(registry: WorldRegistry) -> Iterator[Start]:
     yield begin
     for journey in journeys:
         journey.close()
-    assert registry.broke == []
+    assert [each.broke for each in begun if each.broke] == []
 
 
 def crowd(world: World, count: int = 100) -> None:
@@ -747,3 +751,63 @@ def test_a_tag_that_can_not_be_taken_off_fails_alone(start: Start, registry: Wor
     done = start(policy_set(*UNTAG)).run()
     assert (done.of(first), done.why(first)) == (FAILED, "the connection broke")
     assert done.of(second) is UNTAGGED
+
+
+# --- moving to the archive --------------------------------------------------------------------------------
+
+ARCHIVING = (
+    delete(name="old", tags="old-*", older_than="14d", archive=True),
+    delete(name="pull-requests", tags="pr-*", older_than="14d"),
+)
+
+
+@pytest.fixture
+def archive(world: World) -> WorldRegistry:
+    build(world, "old-1")
+    return WorldRegistry(world, archives=True)
+
+
+def test_an_index_moves_to_the_archive_with_all_that_is_its_own(
+    world: World, archive: WorldRegistry, start: Start
+) -> None:
+    journey = start(policy_set(*ARCHIVING, registries=[registry_spec("prod")]), None, registry=archive)
+    moved = family(world, tagged(world, "old-1"))
+    gone = family(world, tagged(world, "pr-1")) | family(world, tagged(world, "pr-2"))
+    done = journey.run()
+    assert set(archive.archived) == moved
+    assert set(archive.deleted) == gone
+    assert set(done.kinds()) == {ARCHIVED, DELETED}
+    assert planned(journey.plan()) == {}
+
+
+def test_what_can_not_be_moved_keeps_what_hangs_on_it_where_it_is(
+    world: World, archive: WorldRegistry, start: Start
+) -> None:
+    index = tagged(world, "old-1")
+    archive.fails.add(index)
+    done = start(policy_set(*ARCHIVING, registries=[registry_spec("prod")]), None, registry=archive).run()
+    assert done.of(index) is FAILED
+    assert {done.of(digest) for digest in family(world, index) - {index}} == {SKIPPED}
+    assert archive.archived == []
+
+
+def test_a_platform_of_a_deleted_and_of_an_archived_index_moves(
+    world: World, archive: WorldRegistry, start: Start
+) -> None:
+    shared = [world.push(APP, created="60d"), world.push(APP, created="60d", platform=ARM64)]
+    world.push_index(APP, children=shared, tags=["pr-9"], created="60d")
+    world.push_index(APP, children=shared[:1], tags=["old-9"], created="61d")
+    done = start(policy_set(*ARCHIVING, registries=[registry_spec("prod")]), None, registry=archive).run()
+    assert (done.of(shared[0]), done.of(shared[1])) == (ARCHIVED, DELETED)
+
+
+def test_what_hangs_on_an_index_that_could_not_be_deleted_is_not_moved(
+    world: World, archive: WorldRegistry, start: Start
+) -> None:
+    shared = world.push(APP, created="60d")
+    stays = world.push_index(APP, children=[shared], tags=["pr-9"], created="60d")
+    moves = world.push_index(APP, children=[shared], tags=["old-9"], created="61d", provenance=True)
+    archive.fails.add(stays)
+    done = start(policy_set(*ARCHIVING, registries=[registry_spec("prod")]), None, registry=archive).run()
+    assert (done.of(stays), done.of(moves)) == (FAILED, ARCHIVED)
+    assert done.of(shared) is SKIPPED

@@ -242,6 +242,20 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
             self, condemned=condemned, archived=frozenset(), along=along, archived_along={}
         )
 
+    def only_moving(self, movable: AbstractSet[int], gone: AbstractSet[int]) -> Decisions:
+        """Move only what is among these, and of that only what nothing else holds but what is ``gone``."""
+        staying = self.protections.images.keys() | (self.archived_along.keys() - movable)
+        _, archived, _, moved = closed(
+            self.facts.shape, self.condemned & gone, self.archived & movable, staying
+        )
+        return msgspec.structs.replace(
+            self,
+            condemned=frozenset(),
+            archived=archived,
+            along={},
+            archived_along=_moving(moved, self.facts),
+        )
+
     def without(self, floored: AbstractSet[int]) -> Decisions:
         """The same, but that these candidates stay, and what then stays with them."""
         condemned, archived, along, archived_along = closed(

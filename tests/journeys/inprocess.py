@@ -1,8 +1,8 @@
 """A registry over a world, in process, whose truth a test changes between one question and the next.
 
 A *hook* is called before each question with its method (``units``, ``list``, ``tags_now``, ``delete``,
-``untag``) and the repository, in this order of events; what it does to the world is what the answer tells.
-The registry notes every deletion, and every one that broke something as it was done.
+``archive``, ``untag``) and the repository, in this order of events; what it does to the world is what the
+answer tells. The registry notes every deletion, and every one that broke something as it was done.
 """
 
 from __future__ import annotations
@@ -65,21 +65,28 @@ class Silent:
 class WorldRegistry(Registry):
     """A world as a registry that records pushes, lists everything and asks nobody.
 
-    ``grouped``: all repositories are one unit. ``fails`` and ``refuses`` are digests that can't be deleted;
-    ``broken`` are repositories whose listing breaks. ``deleted`` are digests; ``broke`` says in sentences
-    what a deletion left without something that it needs, or took though its tags had moved.
+    ``grouped``: all repositories are one unit. ``fails`` and ``refuses`` are digests that can't be deleted
+    (the first not moved, either); ``broken`` are repositories whose listing breaks. ``deleted`` are digests;
+    ``broke`` says in sentences what a deletion left without something that it needs, or took though its tags
+    had moved.
     """
 
     provider: ClassVar[str] = "world"
     keys: ClassVar[type[Keys]] = Keys
 
     def __init__(
-        self, world: World, *, name: str = "prod", untags: bool = True, grouped: bool = False
+        self,
+        world: World,
+        *,
+        name: str = "prod",
+        untags: bool = True,
+        archives: bool = False,
+        grouped: bool = False,
     ) -> None:
         self.world = world
         self.name = name
         self.hosts = (f"{name}.example",)
-        self.abilities = Abilities(records_pushes=True, untags=untags)
+        self.abilities = Abilities(records_pushes=True, untags=untags, archives=archives)
         self.grouped = grouped
         self.hooks: list[Hook] = []
         self.fails: set[str] = set()
@@ -87,6 +94,7 @@ class WorldRegistry(Registry):
         self.broken: set[str] = set()
         self.asked: list[tuple[str, str]] = []
         self.deleted: list[str] = []
+        self.archived: list[str] = []
         self.batches: list[tuple[str, ...]] = []
         self.untagged: list[tuple[str, str]] = []
         self.broke: list[str] = []
@@ -120,7 +128,7 @@ class WorldRegistry(Registry):
             place = self.world.repositories.get(name, Repository())
             yield Listing(
                 repository=name,
-                images=tuple(_image(held, place.tags_of(held.digest)) for held in place.manifests.values()),
+                images=tuple(_image(held, place) for held in place.manifests.values()),
             )
 
     def _tags_now(self, repository: str, images: Sequence[Image]) -> Mapping[str, frozenset[str] | None]:
@@ -156,6 +164,22 @@ class WorldRegistry(Registry):
         self.deleted.append(digest)
         return Result(digest=digest, outcome=OutcomeKind.DELETED)
 
+    def _archive(self, repository: str, images: Sequence[Image]) -> Iterator[Result]:
+        self._event("archive", repository)
+        place = self.world[repository]
+        for image in images:
+            digest = image.digest
+            if digest in self.fails:
+                yield Result(digest=digest, outcome=OutcomeKind.FAILED, detail="out of order")
+                continue
+            self.broke += [
+                f"{holder} was left without {digest}"
+                for holder in place.holders_of(digest) - place.archived.keys()
+            ]
+            place.archived[digest] = self.world.now
+            self.archived.append(digest)
+            yield Result(digest=digest, outcome=OutcomeKind.ARCHIVED)
+
     def _untag(self, repository: str, image: Image, tags: Sequence[str]) -> Result:
         self._event("untag", repository)
         if image.digest in self.fails:
@@ -168,10 +192,10 @@ class WorldRegistry(Registry):
         return Result(digest=image.digest, outcome=OutcomeKind.UNTAGGED)
 
 
-def _image(held: Held, tags: frozenset[str]) -> Image:
+def _image(held: Held, place: Repository) -> Image:
     return Image(
         digest=held.digest,
-        tags=tuple(sorted(tags)),
+        tags=tuple(sorted(place.tags_of(held.digest))),
         media_type=held.media_type,
         artifact_type=held.artifact_type,
         type=held.type,
@@ -181,6 +205,7 @@ def _image(held: Held, tags: frozenset[str]) -> Image:
         children=held.children,
         subject=held.subject,
         labels=held.labels,
+        archived_at=place.archived.get(held.digest),
     )
 
 

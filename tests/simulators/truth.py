@@ -43,12 +43,16 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(kw_only=True)
 class Repository:
-    """``tags`` name digests of ``manifests``; ``absent`` are manifests that were once here."""
+    """``tags`` name digests of ``manifests``; ``absent`` are manifests that were once here.
+
+    ``archived``: since when a digest is in the archive class, where a registry has one.
+    """
 
     manifests: dict[str, Held] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     tagged_at: dict[str, datetime] = field(default_factory=dict)
     absent: dict[str, Held] = field(default_factory=dict)
+    archived: dict[str, datetime] = field(default_factory=dict)
 
     def copy(self) -> Repository:
         return Repository(
@@ -56,6 +60,7 @@ class Repository:
             tags=dict(self.tags),
             tagged_at=dict(self.tagged_at),
             absent=dict(self.absent),
+            archived=dict(self.archived),
         )
 
     def tags_of(self, digest: str) -> frozenset[str]:
@@ -70,6 +75,7 @@ class Repository:
     def delete(self, digest: str) -> None:
         """The manifest goes, and every tag of it."""
         del self.manifests[digest]
+        self.archived.pop(digest, None)
         for tag in self.tags_of(digest):
             self.untag(tag)
 
