@@ -190,9 +190,11 @@ class Authenticator:
         scheme, _, value = sent.partition(" ")
         return scheme != "Bearer" or any(token.value == value for token in list(self._tokens.values()))
 
-    def has_credentials(self, scope: Scope) -> bool:
-        """Whether anything proves who asks."""
-        return self._credentials(scope) is not None
+    def advice(self, scope: Scope) -> str:
+        """Say what to look at when a request was denied."""
+        if self._credentials(scope) is not None:
+            return "the credentials are wrong or lack the right"
+        return "no credentials are configured for it, and docker's config.json has none"
 
     def secrets(self, scope: Scope) -> tuple[str, ...]:
         """Everything that a server could echo and no message may show."""
