@@ -64,20 +64,29 @@ _RETRIED = frozenset({Kind.THROTTLED, Kind.TRANSIENT})
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """A classified failure: what it means, and the error that is raised when it isn't retried.
 
-    ``retry_after``: seconds that the server asked to wait, or ``None``.
+    ``retry_after``: seconds that the server asked to wait, or ``None``. ``patience``: so long at most; a
+    request after that is told again how long.
     """
 
     kind: Kind
     error: RegistryError
     retry_after: float | None = None
+    patience: float = RETRY_AFTER_CAP_S
 
 
 class Trouble(Exception):
     """A failure that carries its own verdict; what this package's own HTTP raises inside a call."""
 
-    def __init__(self, kind: Kind, error: RegistryError, *, retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        error: RegistryError,
+        *,
+        retry_after: float | None = None,
+        patience: float = RETRY_AFTER_CAP_S,
+    ) -> None:
         super().__init__(str(error))
-        self.verdict = Verdict(kind=kind, error=error, retry_after=retry_after)
+        self.verdict = Verdict(kind=kind, error=error, retry_after=retry_after, patience=patience)
 
 
 def classify_trouble(exc: Exception) -> Verdict | None:
@@ -122,10 +131,12 @@ class Caller:
         *,
         purpose: Purpose,
         classify: Callable[[Exception], Verdict | None] = classify_trouble,
+        turns: int = 1,
     ) -> T:
         """Call ``fn``, which sends one request, and return what it returns.
 
-        ``classify`` turns what ``fn`` raised into a verdict; ``None`` lets the exception pass. Raises
+        ``classify`` turns what ``fn`` raised into a verdict; ``None`` lets the exception pass. ``turns``: as
+        how many requests a second it counts, where a registry weighs them. Raises
         Stopped when nothing was sent, or nothing that may have been done; else the verdict's error.
         """
         attempt = 0
@@ -133,7 +144,7 @@ class Caller:
         while True:
             attempt += 1
             try:
-                result = self._send(fn, purpose)
+                result = self._send(fn, purpose, turns)
             except Stopped as stopped:
                 raise unanswered or stopped from None
             except Exception as exc:
@@ -163,21 +174,21 @@ class Caller:
         """Requests so far that were sent again."""
         return self._retries
 
-    def _send(self, fn: Callable[[], T], purpose: Purpose) -> T:
+    def _send(self, fn: Callable[[], T], purpose: Purpose, turns: int) -> T:
         with self._places:
-            self._take_turn()
+            self._take_turn(turns)
             with self._lock:
                 self._counts[purpose] += 1
             return fn()
 
-    def _take_turn(self) -> None:
+    def _take_turn(self, turns: int) -> None:
         while True:
             with self._lock:
                 now = self._clock()
                 ready = max(now, self._paused_until)
                 if self._interval:
                     ready = max(ready, self._next_slot)
-                    self._next_slot = ready + self._interval
+                    self._next_slot = ready + turns * self._interval
             if ready <= now:
                 self._look_at_stop()
                 return
@@ -217,9 +228,9 @@ class Caller:
 
     def _delay(self, verdict: Verdict, attempt: int) -> float:
         jitter = self._random() * min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2.0 ** (attempt - 1))
+        asked = min(verdict.retry_after or 0.0, verdict.patience)
         if verdict.kind is not Kind.THROTTLED:
-            return max(jitter, min(verdict.retry_after or 0.0, RETRY_AFTER_CAP_S))
-        asked = min(verdict.retry_after or 0.0, RETRY_AFTER_CAP_S)
+            return max(jitter, asked)
         with self._lock:
             self._paused_until = max(self._paused_until, self._clock() + asked)
         return asked + jitter

@@ -99,6 +99,26 @@ def with_config(api: Distribution, repository: str, known: Known) -> Known:
     )
 
 
+def image_of(digest: str, known: Known, tags: Sequence[str]) -> Image:
+    """Make the image of what is known of its manifest, and of the tags on it."""
+    kind = known.type
+    if tags and kind in _UNTOLD:
+        by_tag = type_of(media_type=None, tags=tags)
+        kind = kind if by_tag is ImageType.ARTIFACT else by_tag
+    return Image(
+        digest=digest,
+        tags=tuple(tags),
+        media_type=known.media_type,
+        artifact_type=known.artifact_type,
+        type=kind,
+        created_at=known.created_at,
+        size_bytes=known.size_bytes,
+        children=known.children,
+        subject=known.subject,
+        labels=known.labels,
+    )
+
+
 class _Pointer(msgspec.Struct, frozen=True, kw_only=True):
     """Where a tag points to; ``locked`` says a schema that is left alone, which is of this media type."""
 
@@ -142,7 +162,7 @@ class _Reader:
         reached: dict[str, Known] = {}
         self._reach([digest for digest in tags_of if digest not in locked], reached, tagged=True)
         self._reach(self._forgotten(reached, locked), reached, tagged=False)
-        images = [_image(digest, known, tags_of.get(digest, ())) for digest, known in reached.items()]
+        images = [image_of(digest, known, tags_of.get(digest, ())) for digest, known in reached.items()]
         images += [
             _locked_image(digest, media_type, tags_of[digest]) for digest, media_type in locked.items()
         ]
@@ -216,25 +236,6 @@ class _ConfigBody(msgspec.Struct, kw_only=True):
 class _Config(msgspec.Struct, kw_only=True):
     created: str | None = None
     config: _ConfigBody | None = None
-
-
-def _image(digest: str, known: Known, tags: Sequence[str]) -> Image:
-    kind = known.type
-    if tags and kind in _UNTOLD:
-        by_tag = type_of(media_type=None, tags=tags)
-        kind = kind if by_tag is ImageType.ARTIFACT else by_tag
-    return Image(
-        digest=digest,
-        tags=tuple(tags),
-        media_type=known.media_type,
-        artifact_type=known.artifact_type,
-        type=kind,
-        created_at=known.created_at,
-        size_bytes=known.size_bytes,
-        children=known.children,
-        subject=known.subject,
-        labels=known.labels,
-    )
 
 
 def _locked_image(digest: str, media_type: str | None, tags: Sequence[str]) -> Image:

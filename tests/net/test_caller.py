@@ -93,6 +93,20 @@ def test_what_the_server_asks_to_wait_is_capped() -> None:
     assert RETRY_AFTER_CAP_S <= time.now < RETRY_AFTER_CAP_S + 20
 
 
+def test_a_registry_with_patience_of_its_own_is_waited_for_longer() -> None:
+    time = Time()
+    told: list[str] = []
+
+    def throttled() -> str:
+        if told:
+            return "yes"
+        told.append("once")
+        raise Trouble(Kind.THROTTLED, Unreachable("spent"), retry_after=3000, patience=3600)
+
+    assert call(caller(time), throttled) == "yes"
+    assert 3000 <= time.now < 3020
+
+
 def test_once_one_is_told_to_slow_down_all_wait() -> None:
     time = Time()
     gate = caller(time)
@@ -197,6 +211,14 @@ def test_requests_a_second_are_spread() -> None:
     gate = caller(time, requests_per_second=4)
     for _ in range(9):
         call(gate, failing(0))
+    assert time.now == pytest.approx(2.0)
+
+
+def test_a_request_that_weighs_more_takes_more_turns() -> None:
+    time = Time()
+    gate = caller(time, requests_per_second=4)
+    for _ in range(3):
+        gate.call(failing(0), purpose=Purpose.DELETE, turns=4)
     assert time.now == pytest.approx(2.0)
 
 
