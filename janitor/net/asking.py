@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -29,6 +30,7 @@ RESTARTS = 2  # of a listing whose next page vanished
 
 _UNAUTHORIZED = 401
 _REDIRECTED = 300
+_JSON: Mapping[str, str] = MappingProxyType({"Accept": "application/json"})
 
 
 class Authorizer(Protocol):
@@ -73,7 +75,7 @@ class Request(msgspec.Struct, kw_only=True):
     url: str
     scope: Scope
     what: str
-    headers: Mapping[str, str] = {"Accept": "application/json"}
+    headers: Mapping[str, str] = _JSON
     body: bytes | None = None
     purpose: Purpose = Purpose.LIST
     limit: int = JSON_LIMIT
