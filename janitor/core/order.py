@@ -18,7 +18,7 @@ def levels(images: Sequence[Image]) -> Iterator[tuple[Image, ...]]:
     In a level they stand in the order in which they were given. Images that wait for one another in a
     circle, which only tags can make, are the last level.
     """
-    waiting = _waits(images)
+    waiting = waits(images)
     rest = list({image.digest: image for image in images}.values())
     while rest:
         ready = tuple(image for image in rest if not waiting[image.digest])
@@ -43,12 +43,12 @@ def holders(images: Sequence[Image]) -> dict[str, set[str]]:
     return found
 
 
-def _waits(images: Sequence[Image]) -> dict[str, set[str]]:
-    """Tell for which other images each must wait: those that hold it, and those that refer to it."""
-    waits = holders(images)
+def waits(images: Sequence[Image]) -> dict[str, set[str]]:
+    """Tell for which of these images each must wait: those that hold it, and those that refer to it."""
+    found = holders(images)
     for image in images:
         subjects = (image.subject, *map(scheme_subject, image.tags))
         for subject in subjects:
-            if subject in waits and subject != image.digest:
-                waits[subject].add(image.digest)
-    return waits
+            if subject in found and subject != image.digest:
+                found[subject].add(image.digest)
+    return found

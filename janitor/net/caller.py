@@ -132,19 +132,21 @@ class Caller:
         purpose: Purpose,
         classify: Callable[[Exception], Verdict | None] = classify_trouble,
         turns: int = 1,
+        finishing: bool = False,
     ) -> T:
         """Call ``fn``, which sends one request, and return what it returns.
 
         ``classify`` turns what ``fn`` raised into a verdict; ``None`` lets the exception pass. ``turns``: as
-        how many requests a second it counts, where a registry weighs them. Raises
-        Stopped when nothing was sent, or nothing that may have been done; else the verdict's error.
+        how many requests a second it counts, where a registry weighs them. ``finishing``: it ends what was
+        begun (asks what became of a change that was sent), and is sent after a stop too. Raises Stopped when
+        nothing was sent, or nothing that may have been done; else the verdict's error.
         """
         attempt = 0
         unanswered: RegistryError | None = None
         while True:
             attempt += 1
             try:
-                result = self._send(fn, purpose, turns)
+                result = self._send(fn, purpose, turns, finishing=finishing)
             except Stopped as stopped:
                 raise unanswered or stopped from None
             except Exception as exc:
@@ -159,7 +161,7 @@ class Caller:
             if purpose is Purpose.DELETE and verdict.kind is Kind.TRANSIENT:
                 unanswered = verdict.error
             try:
-                self._wait(self._delay(verdict, attempt))
+                self._wait(self._delay(verdict, attempt), finishing=finishing)
             except Stopped as stopped:
                 raise unanswered or stopped from None
 
@@ -174,14 +176,14 @@ class Caller:
         """Requests so far that were sent again."""
         return self._retries
 
-    def _send(self, fn: Callable[[], T], purpose: Purpose, turns: int) -> T:
+    def _send(self, fn: Callable[[], T], purpose: Purpose, turns: int, *, finishing: bool) -> T:
         with self._places:
-            self._take_turn(turns)
+            self._take_turn(turns, finishing=finishing)
             with self._lock:
                 self._counts[purpose] += 1
             return fn()
 
-    def _take_turn(self, turns: int) -> None:
+    def _take_turn(self, turns: int, *, finishing: bool) -> None:
         while True:
             with self._lock:
                 now = self._clock()
@@ -190,23 +192,23 @@ class Caller:
                     ready = max(ready, self._next_slot)
                     self._next_slot = ready + turns * self._interval
             if ready <= now:
-                self._look_at_stop()
+                self._look_at_stop(finishing=finishing)
                 return
-            self._wait(ready - now)
+            self._wait(ready - now, finishing=finishing)
             if self._interval or self._paused_until <= ready:
                 return
 
-    def _wait(self, seconds: float) -> None:
+    def _wait(self, seconds: float, *, finishing: bool) -> None:
         """Sleep, but not past a stop."""
-        self._look_at_stop()
+        self._look_at_stop(finishing=finishing)
         while seconds > 0:
             step = min(seconds, STOP_LOOK_S)
             self._sleep(step)
             seconds -= step
-            self._look_at_stop()
+            self._look_at_stop(finishing=finishing)
 
-    def _look_at_stop(self) -> None:
-        if self._stop.is_set():
+    def _look_at_stop(self, *, finishing: bool) -> None:
+        if self._stop.is_set() and not finishing:
             raise Stopped("the run was asked to stop before this request was sent")
 
     def _may_retry(self, verdict: Verdict, attempt: int) -> bool:

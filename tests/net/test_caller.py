@@ -172,6 +172,14 @@ def test_once_stopped_nothing_is_sent() -> None:
     assert gate.requests == RequestCounts()
 
 
+def test_what_ends_a_change_that_was_begun_is_sent_after_a_stop_too() -> None:
+    stop = threading.Event()
+    stop.set()
+    gate = caller(stop=stop)
+    assert gate.call(failing(2), purpose=Purpose.OTHER, finishing=True) == "yes"
+    assert gate.requests == RequestCounts(other=3)
+
+
 def test_a_stop_ends_the_waiting_for_a_retry() -> None:
     stop = threading.Event()
     time = Time()
