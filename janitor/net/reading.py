@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Protocol
 
 import msgspec
 
@@ -82,7 +83,14 @@ def known_of(body: Body, repository: str) -> Known:
     )
 
 
-def with_config(api: Distribution, repository: str, known: Known) -> Known:
+class Blobs(Protocol):
+    """Where a repository's blobs can be read."""
+
+    def blob(self, repository: str, digest: str) -> bytes:
+        """Read a blob; raises Gone where it isn't there."""
+
+
+def with_config(api: Blobs, repository: str, known: Known) -> Known:
     """Add what the configuration says, where it wasn't read yet; what can't be read of it stays unknown."""
     if known.labels is not None or known.config_digest is None:
         return known
