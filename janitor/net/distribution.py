@@ -43,16 +43,31 @@ T = TypeVar("T")
 MANIFEST_LIMIT = 8 << 20  # distribution takes manifests of up to 4 MiB
 CONFIG_LIMIT = 16 << 20  # an image's configuration, with the history of its layers
 
+# An answer that is no success, what was asked, and what the server said -> what it means.
+Meaning = Callable[[Response, str, str], Trouble]
+
 
 class Distribution:
     """One registry by its distribution API. Used from many threads.
 
-    ``endpoint``: scheme and host, without ``/v2/``. Everything raises RegistryError.
+    ``endpoint``: scheme and host, without ``/v2/``. ``failed``, ``delete_failed``: what this server's
+    refusals of manifests and blobs, and of deletions, mean. Everything raises RegistryError.
     """
 
-    def __init__(self, *, endpoint: str, http: Http, caller: Caller, authenticator: Authorizer) -> None:
+    def __init__(
+        self,
+        *,
+        endpoint: str,
+        http: Http,
+        caller: Caller,
+        authenticator: Authorizer,
+        failed: Meaning = trouble,
+        delete_failed: Meaning = delete_trouble,
+    ) -> None:
         self._endpoint = endpoint.rstrip("/").removesuffix("/v2")
         self._asking = Asking(endpoint=endpoint, http=http, caller=caller, authorizer=authenticator)
+        self._failed = failed
+        self._delete_failed = delete_failed
         self._lock = threading.Lock()
         self._has_referrers: bool | None = None
 
@@ -94,6 +109,7 @@ class Distribution:
             what=f"the blob {repository}@{digest}",
             headers={"Accept": "*/*"},
             limit=limit,
+            failed=self._failed,
         )
 
         def read(response: Response) -> bytes:
@@ -199,7 +215,7 @@ class Distribution:
         scope: Scope,
         what: str,
         read: Callable[[Response], P],
-        failed: Callable[[Response, str, str], Trouble] = trouble,
+        failed: Meaning = trouble,
     ) -> Iterator[P]:
         first = Request(url=self._endpoint + path, scope=scope, what=what, failed=failed)
         return self._asking.pages(first, read)
@@ -214,11 +230,12 @@ class Distribution:
             what=f"{repository}{'@' if by_digest else ':'}{checked}",
             headers={"Accept": ACCEPT},
             limit=MANIFEST_LIMIT,
+            failed=self._failed,
         )
 
     def _delete_request(self, repository: str, reference: str) -> Request:
         request = self._manifest_request("DELETE", repository, reference)
         request.scope = bearer.delete(repository)
         request.purpose = Purpose.DELETE
-        request.failed = delete_trouble
+        request.failed = self._delete_failed
         return request

@@ -37,6 +37,8 @@ class _Body(msgspec.Struct, kw_only=True):
     message: str | None = None
     details: str | None = None
     error_description: str | None = None
+    detail: msgspec.Raw = msgspec.Raw(b"")
+    text: str | None = None
 
 
 def first_error(response: Response, secrets: Iterable[str] = ()) -> OciError:
@@ -56,7 +58,8 @@ def _read(response: Response) -> tuple[str, str]:
         text = response.body[: 4 * _MESSAGE_LIMIT].decode("utf-8", "replace")
         return "", "" if "html" in response.media_type or text.lstrip().startswith("<") else text
     if not body.errors:
-        return "", body.message or body.details or body.error_description or ""
+        said = (body.message, body.details, body.error_description, _detail(body.detail), body.text)
+        return "", next(filter(None, said), "")
     entry = body.errors[0]
     detail = _detail(entry.detail)
     message = entry.message or ""
