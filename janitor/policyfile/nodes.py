@@ -140,9 +140,9 @@ def flow(node: Node) -> str:
     if isinstance(node, Scalar):
         return node.text if node.plain else f'"{node.text}"'
     if isinstance(node, ListNode):
-        return f"[{', '.join(map(flow, node.items))}]"
+        return f"[{', '.join([flow(item) for item in node.items])}]"
     if isinstance(node, MapNode):
-        return "{" + ", ".join(f"{key.text}: {flow(value)}" for key, value in node.entries) + "}"
+        return "{" + ", ".join([f"{key.text}: {flow(value)}" for key, value in node.entries]) + "}"
     return ""
 
 

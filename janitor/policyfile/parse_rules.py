@@ -104,7 +104,7 @@ def _rules(
 
 def _rule(reader: Reader, rule: Block, name: str, zone: tzinfo, uses: list[RegistryUse]) -> Rule | None:
     before = len(reader.problems)
-    sides = [side for side in Side if side in rule.nodes]
+    sides = [side for side in SIDES if side in rule.nodes]
     if len(sides) != 1:
         message = "a rule says keep or delete, not both" if sides else "a rule needs keep or delete"
         hint = "write two rules" if sides else "such as delete: {untagged: true, older_than: 7d}"

@@ -30,11 +30,13 @@ def _read_tag_patterns(reader: Reader, node: Node, key: Key) -> PatternList | No
 def _read_tag_patterns_all(reader: Reader, node: Node, key: Key) -> tuple[Pattern, ...] | None:
     """Read a list of tag patterns of which none is negated."""
     patterns = _patterns(reader, node, key, PatternKind.TAG)
-    for pattern, item in patterns or ():
+    if patterns is None:
+        return None
+    for pattern, item in zip(patterns, items_of(node), strict=True):
         if pattern.negated:
             reader.wrong(item, key, "no ! can stand here", "say it with tags instead")
             return None
-    return None if patterns is None else tuple(pattern for pattern, _ in patterns)
+    return patterns
 
 
 def _read_protected_tags(reader: Reader, node: Node, key: Key) -> PatternList | None:
@@ -131,28 +133,22 @@ def _pattern(reader: Reader, node: Node, key: Key, kind: PatternKind) -> Pattern
         return None
 
 
-def _patterns(
-    reader: Reader, node: Node, key: Key, kind: PatternKind
-) -> tuple[tuple[Pattern, Node], ...] | None:
-    def one(item: Node, key: Key) -> tuple[Pattern, Node] | None:
-        pattern = _pattern(reader, item, key, kind)
-        return None if pattern is None else (pattern, item)
-
-    return reader.each(node, key, one)
+def _patterns(reader: Reader, node: Node, key: Key, kind: PatternKind) -> tuple[Pattern, ...] | None:
+    return reader.each(node, key, lambda item, key: _pattern(reader, item, key, kind))
 
 
 def _pattern_list(
     reader: Reader, node: Node, key: Key, kind: PatternKind, everything: str
 ) -> PatternList | None:
-    read = _patterns(reader, node, key, kind)
-    if read is None:
+    patterns = _patterns(reader, node, key, kind)
+    if patterns is None:
         return None
-    if all(pattern.negated for pattern, _ in read):
+    if all(pattern.negated for pattern in patterns):
         reader.wrong(
             node, key, "a list of only ! patterns selects nothing", f'add "{everything}" to say all but these'
         )
         return None
-    return PatternList(patterns=tuple(pattern for pattern, _ in read))
+    return PatternList(patterns=patterns)
 
 
 PATTERN_READERS: Mapping[Kind, Callable[[Reader, Node, Key], Any]] = {

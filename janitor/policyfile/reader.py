@@ -137,8 +137,8 @@ class Reader:
             )
             return None
         read = [one(item, key) for item in items]
-        values = tuple(value for value in read if value is not None)
-        return values if len(values) == len(read) else None
+        values = [value for value in read if value is not None]
+        return tuple(values) if len(values) == len(read) else None
 
     def item(self, node: Node, key: Key) -> str | None:
         """Read one text of a list, as it stands there: ``null`` and ``1.0`` are texts too."""

@@ -55,7 +55,8 @@ def read(file: str, data: bytes, problems: Problems) -> Node | None:
     builder = _Builder(source, problems)
     try:
         take = builder.takers()
-        for event in yaml.parse(text, Loader=yaml.CLoader):
+        next_event = yaml.CLoader(text).get_event
+        while (event := next_event()) is not None:
             take[type(event)](event)
     except _Enough:
         return None

@@ -34,12 +34,14 @@ _ADDRESS = re.compile(r"https?://[^\s/?#]+[^\s]*")
 
 def read_values(reader: Reader, block: Block, table: Table) -> dict[str, Any]:
     """Read every value of a block whose kind is one of values; what went wrong is left out."""
-    read = {
-        name: read_value(reader, node, table[name])
-        for name, node in block.nodes.items()
-        if table[name].kind in _READERS
-    }
-    return {name: value for name, value in read.items() if value is not None}
+    values: dict[str, Any] = {}
+    for name, node in block.nodes.items():
+        key = table[name]
+        read = _READERS.get(key.kind)
+        value = None if read is None else read(reader, node, key)
+        if value is not None:
+            values[name] = value
+    return values
 
 
 def read_value(reader: Reader, node: Node, key: Key) -> Any:
