@@ -24,7 +24,7 @@ import msgspec
 from janitor.core.decision import Decider, Decisions
 from janitor.core.draft import Draft, assemble
 from janitor.core.image import Image, Inventory
-from janitor.core.limits import Tally, floor, limit
+from janitor.core.limits import Tally, floor, last_tagged, limit
 from janitor.core.plan import Action, PlanHeader, RepositoryPlan, RepositoryState, Summary
 from janitor.core.policy import PolicySet, RegistrySpec, Rule, Side
 from janitor.core.reference import Reference
@@ -70,8 +70,10 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
         if premises.states is not None and self.registry.abilities.deletes:
             images = premises.states.placed(self.spec.name, listing.repository, images, premises.now)
         inventory = Inventory(registry=self.spec.name, repository=listing.repository, images=images)
-        decisions = decider.decide(inventory, hosts=self.registry.hosts, abilities=self.registry.abilities)
-        return floor(decisions, premises.policies.limits.min_remaining)
+        abilities = self.registry.abilities
+        decisions = decider.decide(inventory, hosts=self.registry.hosts, abilities=abilities)
+        decisions = floor(decisions, premises.policies.limits.min_remaining)
+        return last_tagged(decisions) if abilities.keeps_last_tagged else decisions
 
 
 def wanted_fields(rules: Iterable[Rule], registry: Registry) -> frozenset[Field]:

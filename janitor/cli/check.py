@@ -11,22 +11,32 @@ from janitor.cli.options import option
 @options.command("check")
 @options.policies
 @option(
+    "--online",
+    section="What it does",
+    is_flag=True,
+    help="Look at each registry and source of use, too: credentials, rights, and what would surprise.",
+)
+@option(
     "--strict", section="What it does", is_flag=True, help="Exit 1 if something is odd, though not wrong."
 )
-def command(*, policies: tuple[str, ...], strict: bool) -> int:
+def command(*, policies: tuple[str, ...], online: bool, strict: bool) -> int:
     """Say whether POLICIES, files or folders of them, are right.
 
-    Mistakes stand at their places as FILE:LINE:COLUMN, all at once. No registry is asked anything.
+    Mistakes stand at their places as FILE:LINE:COLUMN, all at once. No registry is asked anything, unless
+    --online says so; nothing is changed even then.
     """
     from janitor.cli.terminal import say
     from janitor.kinds import kinds
     from janitor.policyfile import load
 
-    del strict  # nothing is odd yet
-    # What a run would need from the environment needn't be there where policies are checked.
-    found = load(policies, os.environ, kinds(), unset="keep")
+    # What a run would need from the environment needn't be there where policies alone are checked.
+    found = load(policies, os.environ, kinds(), unset="error" if online else "keep")
     rules = sum(len(policy.rules) for policy in found.policies)
     counts = [(len(found.policies), "policies", "policy"), (rules, "rules", "rule")]
     told = ", ".join(f"{number:,} {one if number == 1 else many}" for number, many, one in counts)
     say([f"{told} in {len(found.files):,} {'file' if len(found.files) == 1 else 'files'}: fine\n"])
-    return 0
+    if not online:
+        return 0
+    from janitor.cli.online import look_around
+
+    return look_around(found, strict=strict)

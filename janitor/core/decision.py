@@ -200,7 +200,8 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
 
     ``condemned`` and ``archived`` are what rules take and nothing saves; the ``along`` maps give what goes
     with them, each with the candidates that it hangs on. ``untag`` has the tags to take off images that stay.
-    ``young``, ``held`` and ``floored`` are what rules take and the grace, the shape or the floor saves.
+    ``young``, ``held``, ``floored`` and ``last`` are what rules take and the grace, the shape, the floor or
+    the registry itself saves.
     """
 
     inventory: Inventory
@@ -214,6 +215,7 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
     young: AbstractSet[int]
     held: AbstractSet[int]
     floored: AbstractSet[int] = frozenset()
+    last: AbstractSet[int] = frozenset()
 
     @property
     def facts(self) -> Facts:
@@ -256,12 +258,13 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
             archived_along=_moving(moved, self.facts),
         )
 
-    def without(self, floored: AbstractSet[int]) -> Decisions:
+    def without(self, floored: AbstractSet[int], *, last: AbstractSet[int] = frozenset()) -> Decisions:
         """The same, but that these candidates stay, and what then stays with them."""
+        spared = floored | last
         condemned, archived, along, archived_along = closed(
             self.facts.shape,
-            self.condemned - floored,
-            self.archived - floored,
+            self.condemned - spared,
+            self.archived - spared,
             self.protections.images.keys(),
         )
         return msgspec.structs.replace(
@@ -271,7 +274,8 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
             along=along,
             archived_along=_moving(archived_along, self.facts),
             floored=self.floored | floored,
-            held=self.held | (self.going - condemned - archived - floored),
+            last=self.last | last,
+            held=self.held | (self.going - condemned - archived - spared),
         )
 
 

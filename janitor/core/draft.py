@@ -151,7 +151,13 @@ def _unselected(decisions: Decisions) -> Counter[str]:
     unspoken = [s for s in range(len(slots.image)) if s not in spoken_of]
     if not unspoken:
         return Counter()
-    otherwise = decisions.protections.images.keys() | decisions.held | decisions.young | decisions.floored
+    otherwise = (
+        decisions.protections.images.keys()
+        | decisions.held
+        | decisions.young
+        | decisions.floored
+        | decisions.last
+    )
     found: dict[int, str] = {}
     for s in unspoken:
         i = slots.image[s]

@@ -64,7 +64,10 @@ class Image(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Abilities(msgspec.Struct, frozen=True, kw_only=True):
-    """What a registry can do, as data: plans and tests read it."""
+    """What a registry can do, as data: plans and tests read it.
+
+    ``keeps_last_tagged``: it never deletes the last image of a repository that has a tag.
+    """
 
     lists_untagged: bool = True
     records_pushes: bool = False
@@ -73,6 +76,7 @@ class Abilities(msgspec.Struct, frozen=True, kw_only=True):
     untags: bool = False
     archives: bool = False
     restores: bool = False
+    keeps_last_tagged: bool = False
 
 
 class Inventory(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -1,5 +1,7 @@
 """How much may go: a floor, two brakes and a ration, in this order.
 
+Beside them stands what a registry will never delete, known beforehand: it is left out of the plan as well.
+
 Limits count images that rules judge: candidates, tagged children among them; what goes along counts for
 nothing, a move to the archive as a deletion, taking off a tag not at all. A brake stops a whole scope; the
 ration lets the oldest go and leaves the rest for the next run.
@@ -52,6 +54,17 @@ def floor(decisions: Decisions, min_remaining: int) -> Decisions:
             going.discard(i)
             missing -= 1
     return decisions.without(frozenset(spared))
+
+
+def last_tagged(decisions: Decisions) -> Decisions:
+    """Let the newest tagged image stay, where without it no image of the repository had a tag any more."""
+    images = decisions.facts.images
+    leaving = decisions.going | decisions.along.keys()
+    if any(image.tags for i, image in enumerate(images) if i not in leaving):
+        return decisions
+    times = {i: decisions.facts.time_or_last(i) for i in decisions.condemned if images[i].tags}
+    newest = newest_first(times, lambda i: tie_break(decisions.facts, i))[:1]
+    return decisions.without(frozenset(), last=frozenset(newest)) if newest else decisions
 
 
 def oldest_first(decisions: Decisions) -> list[tuple[float, int]]:

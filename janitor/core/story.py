@@ -22,6 +22,8 @@ def why_stays(decisions: Decisions, i: int) -> tuple[str, ...]:
         reasons.append("something that stays holds it, or is what it refers to")
     if i in decisions.floored:
         reasons.append("min_remaining: so many images stay in a repository")
+    if i in decisions.last:
+        reasons.append("its registry never deletes the last tagged image of a repository")
     free = [s for s in span if not votes.taken[s]]
     reasons.extend(_free(decisions, s) for s in free)
     return tuple(reasons) or ("no rule takes all of it",)

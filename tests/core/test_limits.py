@@ -10,8 +10,9 @@ import pytest
 from janitor.core.decision import Decisions
 from janitor.core.draft import assemble
 from janitor.core.image import Image
-from janitor.core.limits import Tally, floor, limit, oldest_first
+from janitor.core.limits import Tally, floor, last_tagged, limit, oldest_first
 from janitor.core.policy import Rule
+from janitor.core.story import why_stays
 from janitor.core.use import InUse, SourceReading
 from janitor.planning import why_closed
 from tests.core.arrangement import archived, decide, deleted, names
@@ -171,6 +172,30 @@ def test_a_move_to_the_archive_counts_as_a_deletion_for_the_floor() -> None:
 def test_what_the_floor_spares_is_known() -> None:
     decisions = after_floor(1, *days(1, 2))
     assert names(decisions.facts.shape, decisions.floored) == {"1d"}
+
+
+# --- what a registry never deletes
+
+
+def test_the_newest_tagged_image_stays_where_no_other_tagged_one_would() -> None:
+    decisions = last_tagged(decide(delete(), *days(1, 2), image(id="untagged", pushed="9d")))
+    assert deleted(decisions) == {"2d", "untagged"}
+    assert names(decisions.facts.shape, decisions.last) == {"1d"}
+    assert "never deletes the last tagged image" in why_stays(decisions, 0)[0]
+
+
+def test_an_index_that_is_the_last_tagged_image_keeps_its_platforms() -> None:
+    images = [index("1", children=["amd"], pushed="1d"), image(id="amd", pushed="1d"), *days(3)]
+    assert deleted(last_tagged(decide(delete(), *images))) == {"3d"}
+
+
+def test_nothing_is_spared_where_a_tagged_image_stays_anyway() -> None:
+    decisions = last_tagged(decide(delete(), *days(1, 2), image("stays"), protect=protect(tags="stays")))
+    assert deleted(decisions) == {"1d", "2d"}
+
+
+def test_untagged_images_alone_are_no_last_tagged_image() -> None:
+    assert deleted(last_tagged(decide(delete(), image(id="untagged")))) == {"untagged"}
 
 
 # --- the brake of a repository

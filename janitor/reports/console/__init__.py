@@ -7,6 +7,6 @@ shown as a screen has, unless all are asked for.
 from __future__ import annotations
 
 from janitor.reports.console.page import SHOWN, Look, render
-from janitor.reports.console.paper import clean
+from janitor.reports.console.paper import Paper, clean
 
-__all__ = ["SHOWN", "Look", "clean", "render"]
+__all__ = ["SHOWN", "Look", "Paper", "clean", "render"]
