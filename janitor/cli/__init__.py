@@ -1,7 +1,8 @@
 """The command line: options -> settings -> call -> print; one file a command.
 
 Nothing is loaded before it is needed: the overview of commands is a text that lies ready, each command's file
-is imported when it is called for, and what it needs when it runs.
+is imported when it is called for, and what it needs when it runs. That policy files are right, which editors
+and hooks ask at every change, is said without click. All else, and whatever goes wrong, is the commands' own.
 """
 
 from __future__ import annotations
@@ -20,16 +21,19 @@ _OBJECTS = 100_000
 
 def main() -> None:
     """Run the command line of this process, and exit with its code."""
-    if sys.argv[1:] in _OVERVIEW and _has_room() and _said_overview():
+    words = sys.argv[1:]
+    if words in _OVERVIEW and _has_room() and _said_overview():
         return
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             # A terminal that can't show an ellipsis is no reason to fail after a thousand deletions.
             stream.reconfigure(errors="backslashreplace")
     gc.set_threshold(_OBJECTS)
-    from janitor.cli.app import janitor
-
     try:
+        if _is_plain_check(words) and _said_fine(words[1:]):
+            return
+        from janitor.cli.app import janitor
+
         janitor.main(prog_name="janitor")
     finally:
         gc.freeze()  # the process ends: what is left goes with it, without being looked through again
@@ -45,6 +49,30 @@ def _said_overview() -> bool:
     except OSError:
         return False
     return True
+
+
+def _said_fine(paths: list[str]) -> bool:
+    """Say that policy files are right; where they aren't, the command reads them again and tells why."""
+    from janitor.cli.fine import fine, read
+    from janitor.errors import JanitorError
+
+    try:
+        sys.stdout.write(fine(read(paths)))
+        sys.stdout.flush()
+    except (JanitorError, OSError):
+        return False
+    return True
+
+
+def _is_plain_check(words: list[str]) -> bool:
+    """Whether policy files are named after ``check`` and nothing else is said, in the environment neither."""
+    command, *paths = words or [""]
+    return (
+        command == "check"
+        and bool(paths)
+        and all(path.strip() and not path.startswith("-") for path in paths)
+        and not any("JANITOR_" in name for name in os.environ)
+    )
 
 
 def _has_room() -> bool:

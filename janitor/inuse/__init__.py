@@ -5,7 +5,6 @@ Nothing is imported before a row is used, so that a command loads only the sourc
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
@@ -15,6 +14,8 @@ import msgspec
 from janitor.core.use import InUse
 
 if TYPE_CHECKING:
+    import threading
+
     from janitor.core.policy import SourceSpec
     from janitor.inuse.interface import Source
 

@@ -11,6 +11,7 @@ import yaml
 
 from janitor.cli.app import janitor
 from tests.cli.house import call
+from tests.cli.house import janitor as program
 from tests.cli.sample import POLICY, write_policy
 
 TEST = """\
@@ -53,8 +54,42 @@ def test_check_loads_only_what_these_policies_need(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     loaded = set(done.stderr.split())
     assert "janitor.policyfile" in loaded
-    assert not loaded & {"hashlib", "fractions", "shutil", "json", "rich", "structlog", "urllib3"}
+    assert not loaded & {"click", "hashlib", "fractions", "pathlib", "json", "rich", "structlog", "urllib3"}
     assert not [name for name in loaded if name.startswith(("janitor.inuse.", "janitor.net"))]
+
+
+@pytest.mark.parametrize(
+    ("text", "env"),
+    [
+        (POLICY, {}),
+        (POLICY, {"JANITOR_STRICT": ""}),
+        (POLICY, {"JANITOR_STRICT": "1"}),
+        (POLICY.replace("older_than", "older"), {}),
+    ],
+)
+def test_check_says_the_same_whether_or_not_it_needs_the_command_line_read(
+    tmp_path: Path, text: str, env: dict[str, str]
+) -> None:
+    policy = write_policy(tmp_path, text)
+    plain = program("check", policy, env=env)
+    read = call(janitor, "check", policy, env=dict(env))
+    assert (plain.returncode, plain.stdout, plain.stderr) == (read.exit_code, read.stdout, read.stderr)
+
+
+@pytest.mark.parametrize("args", [[], [""], ["--", "-"], ["--strict"], ["gone.yaml"]])
+def test_check_without_a_policy_file_is_wrong_however_it_is_said(args: list[str]) -> None:
+    done = program("check", *args)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "error: " in done.stderr
+
+
+def test_check_that_can_not_be_written_is_told_in_one_line(tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = program("check", write_policy(tmp_path), stdout=full.fileno())
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: standard output can't be written: No space left on device\n",
+    )
 
 
 def test_check_needs_no_credential(tmp_path: Path) -> None:
