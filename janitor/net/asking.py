@@ -68,7 +68,9 @@ class Request(msgspec.Struct, kw_only=True):
     """One request and how its answer is taken.
 
     ``what`` is asked for, as messages say it. ``failed`` makes the trouble of a status that is no success,
-    from the answer, ``what``, and what the registry said. ``lost`` counts the attempts that got no answer.
+    from the answer, ``what``, and what the registry said. ``turns``: as how many requests a second it counts.
+    ``finishing``: it ends what was begun, and is sent after a stop too. ``lost`` counts the attempts that got
+    no answer.
     """
 
     method: str = "GET"
@@ -80,7 +82,19 @@ class Request(msgspec.Struct, kw_only=True):
     purpose: Purpose = Purpose.LIST
     limit: int = JSON_LIMIT
     failed: Callable[[Response, str, str], Trouble] = trouble
+    turns: int = 1
+    finishing: bool = False
     lost: int = 0
+
+
+class Condition(msgspec.Struct, frozen=True, kw_only=True):
+    """What must be so when a request is sent: ``holds`` raises Trouble where the answer says otherwise.
+
+    The request that looks is authorized as the one that it stands before, and isn't counted by itself.
+    """
+
+    request: Request
+    holds: Callable[[Response], None]
 
 
 class PageGone(Exception):
@@ -96,16 +110,16 @@ class Asking:
         self._caller = caller
         self._authorizer = authorizer
 
-    def ask(self, request: Request, read: Callable[[Response], T]) -> T:
+    def ask(self, request: Request, read: Callable[[Response], T], *, only_if: Condition | None = None) -> T:
         """Send a request, authorized; once more if its own authorization was not enough.
 
         What a server asks for before it got anything, and a token that another thread renewed meanwhile, are
-        no refusals.
+        no refusals. ``only_if`` is looked at in the same turn right before each attempt.
         """
         refused = challenged = 0
         while True:
             sent = self._authorizer.header(request.scope)
-            answer = self._call(request, read, sent)
+            answer = self._call(request, read, sent, only_if)
             if not isinstance(answer, _Challenged):
                 self._authorizer.accepted(sent)
                 return answer
@@ -142,27 +156,35 @@ class Asking:
 
         return self.ask(request, read_both)
 
-    def _call(self, request: Request, read: Callable[[Response], T], sent: str | None) -> T | _Challenged:
-        headers = dict(request.headers)
-        if sent is not None:
-            headers["Authorization"] = sent
-
+    def _call(
+        self, request: Request, read: Callable[[Response], T], sent: str | None, only_if: Condition | None
+    ) -> T | _Challenged:
         def send() -> T | _Challenged:
             try:
-                response = self._http.request(
-                    request.method, request.url, headers=headers, body=request.body, limit=request.limit
-                )
-                if response.status == _UNAUTHORIZED:
-                    return _Challenged(response)
-                if response.status >= _REDIRECTED:
-                    raise request.failed(response, request.what, self._said(request, response))
-                return read(response)  # within the attempt: a cut answer is asked for again
+                if only_if is not None:
+                    looked = self._exchange(only_if.request, only_if.holds, sent)
+                    if looked is not None:
+                        return looked
+                return self._exchange(request, read, sent)
             except Trouble as exc:
                 if exc.verdict.kind is Kind.TRANSIENT:
                     request.lost += 1
                 raise
 
-        return self._caller.call(send, purpose=request.purpose)
+        return self._caller.call(send, purpose=request.purpose, turns=request.turns)
+
+    def _exchange(self, request: Request, read: Callable[[Response], T], sent: str | None) -> T | _Challenged:
+        headers = dict(request.headers)
+        if sent is not None:
+            headers["Authorization"] = sent
+        response = self._http.request(
+            request.method, request.url, headers=headers, body=request.body, limit=request.limit
+        )
+        if response.status == _UNAUTHORIZED:
+            return _Challenged(response)
+        if response.status >= _REDIRECTED:
+            raise request.failed(response, request.what, self._said(request, response))
+        return read(response)  # within the attempt: a cut answer is asked for again
 
     def _learn(self, answer: _Challenged, scope: Scope, sent: str | None) -> bool:
         if origin_of(answer.response.url) != self._origin:
