@@ -151,3 +151,11 @@ def delete_trouble(response: Response, what: str, said: str) -> Trouble:
             return Trouble(Kind.REFUSED, Refused(text))
         case _:
             return trouble(response, what, said)
+
+
+def put_trouble(response: Response, what: str, said: str) -> Trouble:
+    """Tell a manifest that names what isn't there any more from one that could not be written this time."""
+    code = said.partition(" ")[0]
+    if code in {"MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN", "MANIFEST_UNKNOWN"}:
+        return Trouble(Kind.GONE, Gone(f"{what}: some of what it is made of is gone ({said})"))
+    return trouble(response, what, said)

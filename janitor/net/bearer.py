@@ -57,6 +57,11 @@ def delete(repository: str) -> Scope:
     return Scope("repository", repository, ("pull", "delete"))
 
 
+def push(repository: str) -> Scope:
+    """Ask for the right to write to a repository."""
+    return Scope("repository", repository, ("pull", "push"))
+
+
 class Challenge(msgspec.Struct, frozen=True, kw_only=True):
     """One challenge of a ``WWW-Authenticate`` header; scheme and parameters' names in small letters."""
 

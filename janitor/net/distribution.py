@@ -24,6 +24,7 @@ from janitor.net.answers import (
     Head,
     Unsaid,
     delete_trouble,
+    put_trouble,
     read_catalogue,
     read_head,
     read_manifest,
@@ -148,6 +149,16 @@ class Distribution:
                 raise Refused(f"{repository}@{digest}: {message}") from None
             return "gone: a request without an answer did it" if request.lost else "was gone already"
         return None
+
+    def put(self, repository: str, reference: str, content: bytes, media_type: str) -> None:
+        """Write a manifest under its digest or a tag; raises Gone where what it names isn't there."""
+        request = self._manifest_request("PUT", repository, reference)
+        request.scope = bearer.push(repository)
+        request.headers = {"Content-Type": media_type}
+        request.body = content
+        request.purpose = Purpose.OTHER
+        request.failed = put_trouble
+        self._asking.ask(request, lambda _: None)
 
     def delete_tag(self, repository: str, tag: str) -> bool:
         """Take a tag off by its name; false if it was gone. Only for servers known to keep the manifest."""

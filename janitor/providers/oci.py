@@ -20,6 +20,7 @@ from typing import ClassVar, Self, cast
 from urllib.parse import urlsplit
 
 from janitor.core.image import Abilities, Image
+from janitor.core.manifest import ManifestError, parse_manifest
 from janitor.core.order import holders, levels
 from janitor.core.policy import RegistrySpec
 from janitor.core.reference import normal_host
@@ -36,6 +37,7 @@ from janitor.parallel import each
 from janitor.providers.interface import (
     Context,
     Field,
+    Keepsake,
     Listing,
     Registry,
     RepositoryFilter,
@@ -79,7 +81,7 @@ class Oci(Registry):
             endpoint=keys.endpoint, http=self._http, caller=self._caller, authenticator=authenticator
         )
         self.hosts = _hosts(keys.endpoint, spec.aliases)
-        self.abilities = Abilities(lists_untagged=False, untags=keys.deletes_tags)
+        self.abilities = Abilities(lists_untagged=False, untags=keys.deletes_tags, restores=True)
 
     @classmethod
     def open(cls, spec: RegistrySpec, context: Context) -> Self:
@@ -185,6 +187,56 @@ class Oci(Registry):
             return Result(digest=image.digest, outcome=OutcomeKind.FAILED, detail=exc.message)
         return Result(digest=image.digest, outcome=OutcomeKind.DELETED, detail=detail)
 
+    def _keepsakes(self, repository: str, images: Sequence[Image]) -> Mapping[str, Keepsake]:
+        read = each(
+            lambda image: self._keepsake(repository, image), images, workers=self._context.concurrency
+        )
+        return {kept.digest: kept for kept in read if kept is not None}
+
+    def _keepsake(self, repository: str, image: Image) -> Keepsake | None:
+        try:
+            body = self._api.manifest(repository, image.digest)
+        except Gone:
+            return None
+        return Keepsake(
+            digest=image.digest, tags=image.tags, media_type=body.media_type, manifest=body.content
+        )
+
+    def _restore(self, repository: str, keepsakes: Sequence[Keepsake]) -> Iterator[Result]:
+        """Push the manifests again, what is named before what names it; their blobs must be there still."""
+        kept = {one.digest: one for one in keepsakes}
+        for level in reversed(list(levels([_sketch(one) for one in keepsakes]))):
+            yield from each(
+                lambda image: self._restore_one(repository, kept[image.digest]),
+                level,
+                workers=self._context.concurrency,
+            )
+
+    def _restore_one(self, repository: str, kept: Keepsake) -> Result:
+        if kept.manifest is None or kept.media_type is None:
+            why = "its manifest was not kept"
+            return Result(digest=kept.digest, outcome=OutcomeKind.REFUSED, detail=why)
+        try:
+            self._api.put(repository, kept.digest, kept.manifest, kept.media_type)
+            taken = [
+                tag
+                for tag in kept.tags
+                if not self._place(repository, tag, kept.digest, kept.manifest, kept.media_type)
+            ]
+        except Gone as exc:
+            return Result(digest=kept.digest, outcome=OutcomeKind.REFUSED, detail=exc.message)
+        except RegistryError as exc:
+            return Result(digest=kept.digest, outcome=OutcomeKind.FAILED, detail=exc.message)
+        detail = f"without {', '.join(taken)}: on another image by now" if taken else None
+        return Result(digest=kept.digest, outcome=OutcomeKind.RESTORED, detail=detail)
+
+    def _place(self, repository: str, tag: str, digest: str, manifest: bytes, media_type: str) -> bool:
+        """Put a tag back; false where it is on another image by now."""
+        found = self._points_to(repository, tag)
+        if found is None:
+            self._api.put(repository, tag, manifest, media_type)
+        return found in (None, digest)
+
     def _untag(self, repository: str, image: Image, tags: Sequence[str]) -> Result:
         if not self.abilities.untags:
             raise Unsupported(
@@ -209,6 +261,18 @@ class Oci(Registry):
                 )
                 return Result(digest=image.digest, outcome=OutcomeKind.FAILED, detail=detail)
         return Result(digest=image.digest, outcome=OutcomeKind.UNTAGGED)
+
+
+def _sketch(kept: Keepsake) -> Image:
+    """Tell what a kept manifest names, as an image: in which order it comes back hangs on nothing else."""
+    if kept.manifest is None:
+        return Image(digest=kept.digest)
+    try:
+        manifest = parse_manifest(kept.manifest, kept.media_type)
+    except ManifestError as error:
+        raise Malformed(f"the manifest that was kept of {kept.digest} can't be read: {error}") from error
+    children = tuple(child.digest for child in manifest.children)
+    return Image(digest=kept.digest, tags=kept.tags, children=children, subject=manifest.subject)
 
 
 def _configured(keys: OciKeys) -> Credentials | None:

@@ -127,6 +127,7 @@ def _oci(flavour: Flavour, access: Access | None = None, *, faults: bool = False
         tokens=access is not None and access.scheme is Scheme.BEARER,
         faults=_faults(flavour) if faults else None,
         remembers=True,
+        restores=True,
         **can,
     )
 
@@ -138,5 +139,7 @@ ROWS = (
     _oci(flavours.QUAY, _BEARER, untags=True, faults=True),
     _oci(flavours.HARBOR, _BASIC),
     _oci(flavours.READ_ONLY, deletes=False),
-    Harness(name="oci-real", provider="oci", open=_real, remembers=True, peers=("docker-registry",)),
+    Harness(
+        name="oci-real", provider="oci", open=_real, restores=True, remembers=True, peers=("docker-registry",)
+    ),
 )

@@ -27,6 +27,8 @@ def test_abilities_say_what_can_be_seen_and_done(harness: Harness, stage_of: Sta
     if harness.deletes:
         assert abilities.deletes
         assert abilities.untags is harness.untags
+        assert abilities.archives is harness.archives
+        assert abilities.restores is harness.restores
 
 
 @on()
