@@ -60,12 +60,13 @@ _LARGE_COUNT = 100
 
 _PARTS = re.compile(r"([0-9]+)([a-zA-Z]+)")
 _DURATION = re.compile(r"(?:[0-9]+[a-zA-Z]+)+")
-_NUMBER_AND_WORD = re.compile(r"([0-9]+(?:[.][0-9]+)?)\s*([a-zA-Z]*)")
-_TIME = re.compile(
+# Seldom looked for, and so compiled when they first are.
+_NUMBER_AND_WORD = r"([0-9]+(?:[.][0-9]+)?)\s*([a-zA-Z]*)"
+_TIME = (
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.][0-9]+)?"
     r"(?P<offset>[Zz]|[+-][0-9]{2}:[0-9]{2})?"
 )
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 
 
 def parse_duration(text: str) -> timedelta:
@@ -110,7 +111,7 @@ def format_duration(duration: timedelta) -> str:
 
 def parse_size(text: str) -> int:
     """Read ``500MB`` (1000s) or ``2GiB`` (1024s), decimals allowed, as bytes, rounded down."""
-    match = _NUMBER_AND_WORD.fullmatch(text) if len(text) <= _MAX_TEXT else None
+    match = re.fullmatch(_NUMBER_AND_WORD, text) if len(text) <= _MAX_TEXT else None
     if match is None or match[2] not in _SIZE_UNITS or match[1] + match[2] != text:
         raise ValueError(_wrong_size(text))
     from fractions import Fraction  # noqa: PLC0415 - a millisecond that few policies need
@@ -136,9 +137,9 @@ def format_size(size: int) -> str:
 
 def parse_time(text: str) -> datetime:
     """Read an RFC 3339 time, with its offset, as an aware UTC datetime; digits past microseconds are cut."""
-    match = _TIME.fullmatch(text) if len(text) <= _MAX_TEXT else None
+    match = re.fullmatch(_TIME, text) if len(text) <= _MAX_TEXT else None
     if match is None:
-        if _DATE.fullmatch(text):
+        if re.fullmatch(_DATE, text):
             raise ValueError(f"{text} is a date; a time is written {text}T00:00:00Z")
         raise ValueError(f"{_shown(text)} is no time; one is written 2026-06-01T00:00:00Z")
     if match["offset"] is None:
@@ -166,7 +167,7 @@ def _shown(text: str) -> str:
 def _wrong_duration(text: str) -> str:
     shown = _shown(text)
     fallback = f"{shown} is no duration; one is written 30d or 1w2d ({_DURATION_HELP})"
-    match = _NUMBER_AND_WORD.fullmatch(text.strip()) if len(text) <= _MAX_TEXT else None
+    match = re.fullmatch(_NUMBER_AND_WORD, text.strip()) if len(text) <= _MAX_TEXT else None
     if match is None:
         return fallback
     number, word = match.groups()
@@ -186,7 +187,7 @@ def _wrong_duration(text: str) -> str:
 def _wrong_size(text: str) -> str:
     shown = _shown(text)
     fallback = f"{shown} is no size; one is written 500MB or 2GiB ({_SIZE_HELP})"
-    match = _NUMBER_AND_WORD.fullmatch(text.strip()) if len(text) <= _MAX_TEXT else None
+    match = re.fullmatch(_NUMBER_AND_WORD, text.strip()) if len(text) <= _MAX_TEXT else None
     if match is None:
         return fallback
     number, word = match.groups()

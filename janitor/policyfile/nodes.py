@@ -25,9 +25,7 @@ _EXCERPT_AFTER = 40
 _UNSEEN = "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]|\r(?!\n)"
 _BREAKING = re.compile(r"[\t\r\n]")
 # What a line may say that must not end up in a log: the values of these keys.
-_SECRET = re.compile(
-    r"""\b((?:password|token|webhook)["']?\s*:\s*)(?!["']?\$\{)("[^"]*"?|'[^']*'?|[^\s,}]+)"""
-)
+_HIDDEN = r"""\b((?:password|token|webhook)["']?\s*:\s*)(?!["']?\$\{)("[^"]*"?|'[^']*'?|[^\s,}]+)"""
 
 
 class Source:
@@ -177,7 +175,9 @@ def _excerpt(line: str, column: int) -> tuple[str, int]:
         start, end = max(0, column - 1 - _EXCERPT_BEFORE), column - 1 + _EXCERPT_AFTER
     # What is hidden may begin before what is shown; a secret longer than this margin begins no excerpt.
     margin = max(0, start - 4 * _EXCERPT_BEFORE)
-    hidden = _SECRET.sub(lambda found: found[1] + "*" * len(found[2]), line[margin : end + _EXCERPT_AFTER])
+    hidden = re.sub(
+        _HIDDEN, lambda found: found[1] + "*" * len(found[2]), line[margin : end + _EXCERPT_AFTER]
+    )
     cut = end < len(line)
     line, start, end, column = hidden, start - margin, end - margin, column - margin
     before = "".join(_visible(line[start : column - 1]))

@@ -38,6 +38,7 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MAX_TEXT = 500
 # What narrows a rule to some repositories speaks of all images there; the rest speaks of images.
 _NARROWING = frozenset({"repositories", "registries"})
+_EXCLUSIVE = (("tags", "tags_all"), ("tags", "untagged"), ("tags_all", "untagged"))
 _VERSION_GROUPS = frozenset({"major", "minor"})
 
 
@@ -184,21 +185,19 @@ def _check_selectors(reader: Reader, side: Side, block: Block) -> None:
         beside = ", ".join(nodes)
         message = f"{side} selects nothing by {beside} alone" if beside else f"{side}: {{}} is refused"
         reader.problems.add(block.node, message, f"if all images are meant, write {side}: {{all: true}}")
-    choosing = [key for key in says if key in SELECTORS and key not in _NARROWING and key != "all"]
-    if "all" in nodes and choosing:
-        reader.problems.add(
-            nodes["all"],
-            f"all: true says that nothing narrows the rule, but {choosing[0]} does",
-            "leave all out",
-        )
-    for one, others in (("tags", ("tags_all", "untagged")), ("tags_all", ("untagged",))):
-        for other in others:
-            if one in nodes and other in nodes:
-                reader.problems.add(
-                    nodes[other],
-                    f"{one} and {other} can't stand in one rule",
-                    "write two rules, or one of them",
-                )
+    if "all" in nodes:
+        choosing = [key for key in says if key in SELECTORS and key not in _NARROWING and key != "all"]
+        if choosing:
+            reader.problems.add(
+                nodes["all"],
+                f"all: true says that nothing narrows the rule, but {choosing[0]} does",
+                "leave all out",
+            )
+    for one, other in _EXCLUSIVE:
+        if one in nodes and other in nodes:
+            reader.problems.add(
+                nodes[other], f"{one} and {other} can't stand in one rule", "write two rules, or one of them"
+            )
 
 
 def _check_archive(reader: Reader, side: Side, block: Block) -> None:
