@@ -43,7 +43,7 @@ def _table(what: str, name: str) -> Table:
     if what == "provider":
         return struct_keys(PROVIDERS[name].keys)
     if what == "source":
-        return struct_keys(SOURCES[name].source.keys)
+        return struct_keys(SOURCES[name].keys)
     return TESTS[name] if what == "test" else TABLES[name]
 
 

@@ -34,5 +34,5 @@ def kinds() -> Kinds:
     """All kinds, by the names that files use."""
     return Kinds(
         providers=_Looked(PROVIDERS, lambda name: PROVIDERS[name].keys),
-        sources=_Looked(SOURCES, lambda name: SOURCES[name].source.keys),
+        sources=_Looked(SOURCES, lambda name: SOURCES[name].keys),
     )

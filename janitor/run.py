@@ -10,6 +10,7 @@ import contextlib
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -111,7 +112,8 @@ def run(
     logger.info("run.started", run_id=run_id, delete=settings.delete, policies=policies.files)
     with ground(settings, policies, environ, run_id, stop) as on, contextlib.ExitStack() as unless_done:
         opened, errors = on.opened, on.errors
-        premises = _FreshPremises(policies, settings, on.states, stop, clock)
+        read = partial(collect, policies.protect.in_use, stop, environ)
+        premises = _FreshPremises(policies, settings, on.states, clock, read)
         plan = make_plan(
             premises.fresh(),
             opened,
@@ -168,24 +170,24 @@ class _FreshPremises:
         policies: PolicySet,
         settings: Settings,
         states: RepositoryStates,
-        stop: Stop,
         clock: Callable[[], datetime],
+        read: Callable[[], InUse],
     ) -> None:
         self._policies = policies
         self._now = settings.now
         # What appears is placed when it is first seen, but not in a time that was only assumed.
         self._states = states if settings.now is None else None
-        self._stop = stop
         self._clock = clock
+        self._read = read
         self._read_at = clock()
-        self.in_use = collect(policies.protect.in_use, stop)
+        self.in_use = read()
 
     def fresh(self) -> Premises:
         """Premises to decide by at this moment."""
         now = self._clock()
         if now - self._read_at > _USE_LASTS:
             self._read_at = now
-            self.in_use = collect(self._policies.protect.in_use, self._stop)
+            self.in_use = self._read()
         return Premises(
             policies=self._policies, in_use=self.in_use, now=self._now or now, states=self._states
         )

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
 from janitor.core.use import InUse
+from janitor.inuse.keys import FileKeys, ManifestsKeys, UrlKeys
 
 if TYPE_CHECKING:
     import threading
@@ -21,9 +23,10 @@ if TYPE_CHECKING:
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One source: the word that policies use, and where its class stands, as ``module:class``."""
+    """One source: the word that policies use, its keys, and where its class stands, as ``module:class``."""
 
     kind: str
+    keys: type[msgspec.Struct]
     place: str
 
     @property
@@ -36,20 +39,30 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 SOURCES: Mapping[str, Row] = {
     row.kind: row
     for row in (
-        Row(kind="manifests", place="janitor.inuse.manifests:ManifestsSource"),
-        Row(kind="file", place="janitor.inuse.file:FileSource"),
+        Row(kind="manifests", keys=ManifestsKeys, place="janitor.inuse.manifests:ManifestsSource"),
+        Row(kind="file", keys=FileKeys, place="janitor.inuse.file:FileSource"),
+        Row(kind="url", keys=UrlKeys, place="janitor.inuse.url:UrlSource"),
     )
 }
 
 
-def collect(specs: tuple[SourceSpec, ...], stop: threading.Event) -> InUse:
+def collect(
+    specs: tuple[SourceSpec, ...],
+    stop: threading.Event,
+    environ: Mapping[str, str] = MappingProxyType({}),
+) -> InUse:
     """Read every source once, in the order of the policy files.
 
-    A source that can't be read is a reading with its ``error``; the others are read all the same, and nothing
-    is raised.
+    ``environ``: where proxies, certificates and credentials may be named. A source that can't be read is a
+    reading with its ``error``; the others are read all the same, and nothing is raised.
     """
+    if not specs:
+        return InUse()
+    from janitor.inuse.interface import Context  # noqa: PLC0415 - only a policy that names sources pays for it
+
+    context = Context(environ=environ, stop=stop)
     return InUse(
         readings=tuple(
-            SOURCES[spec.kind].source(spec.keys).read(stop, allow_empty=spec.allow_empty) for spec in specs
+            SOURCES[spec.kind].source(spec.keys).read(context, allow_empty=spec.allow_empty) for spec in specs
         )
     )

@@ -2,7 +2,8 @@
 
 What counts, at any depth of any document:
 
-- ``image:`` with a text, or with Helm's mapping of ``registry``, ``repository``, ``tag`` and ``digest``;
+- ``image:`` with a text, with Helm's mapping of ``registry``, ``repository``, ``tag`` and ``digest``, or with
+  the ``reference`` of an image volume;
 - ``images:`` with kustomize's overrides (``name``, ``newName``, ``newTag``, ``digest``) or texts
   (``app=registry/app:1.0``).
 
@@ -18,40 +19,25 @@ import fnmatch
 import json
 import os
 import re
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 import yaml
-from msgspec import Meta
 from yaml._yaml import CParser
 from yaml.resolver import BaseResolver
 
-from janitor.core.reference import Reference
-from janitor.inuse.interface import Findings, Source, told
+from janitor.inuse.interface import Context, Findings, Source, told
+from janitor.inuse.keys import ManifestsKeys
+from janitor.inuse.mentions import Mentions
 
 MAX_BYTES = (
     32 * 1024 * 1024
 )  # of one file: a whole cluster rendered fits; a dump put there by mistake doesn't
 
-_TEMPLATE = re.compile(r"\{\{|[$<%]")  # none of these can stand in a reference
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _MAGIC = re.compile(r"[*?\[]")
-
-
-class ManifestsKeys(msgspec.Struct, frozen=True, kw_only=True):
-    """The keys of ``manifests``."""
-
-    manifests: Annotated[
-        tuple[str, ...],
-        Meta(
-            description="globs of rendered YAML or JSON files; `**` is any number of folders",
-            extra={"path": True},
-            min_length=1,
-        ),
-    ]
 
 
 class ManifestsSource(Source[ManifestsKeys]):
@@ -65,7 +51,7 @@ class ManifestsSource(Source[ManifestsKeys]):
         """``manifests: GLOB, …``."""
         return f"manifests: {', '.join(self._keys.manifests)}"
 
-    def _read(self, found: Findings, stop: threading.Event, *, allow_empty: bool) -> None:
+    def _read(self, found: Findings, context: Context, *, allow_empty: bool) -> None:
         paths: dict[Path, None] = {}
         for pattern in self._keys.manifests:
             matched = dict.fromkeys(_Glob(found).files(pattern))
@@ -74,7 +60,7 @@ class ManifestsSource(Source[ManifestsKeys]):
             if not matched and len(self._keys.manifests) > 1 and not allow_empty:
                 found.problems.append(f"no file matches {pattern}")
         for path in paths:
-            if stop.is_set():
+            if context.stop.is_set():
                 return
             try:
                 _Manifest(path, found).read()
@@ -152,6 +138,11 @@ class _Manifest:
     def __init__(self, path: Path, found: Findings) -> None:
         self._path = path
         self._found = found
+        self._mentions = Mentions(
+            found,
+            unrendered="not rendered; render templates first, then read them",
+            undecided="render it first",
+        )
 
     def read(self) -> None:
         """Find the images of every document; OSError where the file can't be read at all."""
@@ -192,68 +183,29 @@ class _Manifest:
     def _entry(self, key: yaml.Node, value: yaml.Node, text: str) -> None:
         name = key.value if isinstance(key, yaml.ScalarNode) else None
         if name == "image" and isinstance(value, yaml.ScalarNode):
-            self._reference(value, _scalar(value))
+            if (written := _scalar(value)) is not None:
+                self._mentions.text(written, self._place(value))
         elif name == "image" and isinstance(value, yaml.MappingNode):
             if _is_unquoted_template(value, text):
-                self._unrendered(value, "{{")
+                self._mentions.template("{{", self._place(value))
             else:
-                self._helm(value)
+                self._mentions.mapping(_fields(value), self._place(value))
         elif name == "images" and isinstance(value, yaml.SequenceNode):
             for item in value.value:
-                self._override(item)
+                self._item(item)
 
-    def _helm(self, image: yaml.MappingNode) -> None:
-        fields = _fields(image)
-        repository = fields.get("repository")
-        if repository is None:
-            return
-        registry = fields.get("registry")
-        name = f"{registry}/{repository}" if registry else repository
-        self._placed(image, name, fields, tag="tag", decides="the chart")
-
-    def _override(self, item: yaml.Node) -> None:
+    def _item(self, item: yaml.Node) -> None:
         if isinstance(item, yaml.ScalarNode) and (written := _scalar(item)):
-            old, renamed, new = written.partition("=")
-            if renamed:
-                self._placed(item, new, {}, tag="", decides="what it overrides")
-            else:
-                self._reference(item, old)
-        if not isinstance(item, yaml.MappingNode):
-            return
-        fields = _fields(item)
-        name = fields.get("newName") or fields.get("name")
-        if name and fields.keys() & {"newName", "newTag", "digest"}:
-            self._placed(item, name, fields, tag="newTag", decides="what it overrides")
-
-    def _placed(self, node: yaml.Node, name: str, fields: dict[str, str], *, tag: str, decides: str) -> None:
-        """Take a name whose tag and digest stand beside it."""
-        text = name
-        if tag in fields:
-            text += f":{fields[tag]}"
-        if "digest" in fields:
-            text += f"@{fields['digest']}"
-        if not _TEMPLATE.search(text) and not _is_pinned(text):
-            self._problem(node, f"{name} has neither tag nor digest here: {decides} decides; render it first")
-            return
-        self._reference(node, text)
-
-    def _reference(self, node: yaml.Node, text: str | None) -> None:
-        if text is None:
-            return
-        if _TEMPLATE.search(text):
-            self._unrendered(node, text)
-            return
-        try:
-            self._found.references[Reference.parse(text)] = None
-        except ValueError:
-            self._found.unparsed[text] = None
-
-    def _unrendered(self, node: yaml.Node, text: str) -> None:
-        self._problem(node, f"the image {text!r} is not rendered; render templates first, then read them")
+            self._mentions.override(written, self._place(item))
+        elif isinstance(item, yaml.MappingNode):
+            self._mentions.override(_fields(item), self._place(item))
 
     def _problem(self, node: yaml.Node | None, message: str) -> None:
+        self._found.problems.append(f"{self._place(node)}: {message}")
+
+    def _place(self, node: yaml.Node | None) -> str:
         line = f":{node.start_mark.line + 1}" if node is not None and node.start_mark is not None else ""
-        self._found.problems.append(f"{self._path}{line}: {message}")
+        return f"{self._path}{line}"
 
 
 class _ParseError(ValueError):
@@ -330,10 +282,6 @@ def _own_texts(mapping: yaml.MappingNode) -> dict[str, str]:
         if isinstance(key, yaml.ScalarNode) and isinstance(value, yaml.ScalarNode)
     ]
     return {name: text for name, text in pairs if text is not None}
-
-
-def _is_pinned(text: str) -> bool:
-    return "@" in text or ":" in text.rpartition("/")[2]
 
 
 def _is_unquoted_template(mapping: yaml.MappingNode, text: str) -> bool:

@@ -9,8 +9,8 @@ import pytest
 
 from janitor.core.policy import SourceSpec
 from janitor.inuse import SOURCES, collect
-from janitor.inuse.file import FileKeys
-from janitor.inuse.interface import Findings, Source
+from janitor.inuse.interface import Context, Findings, Source
+from janitor.inuse.keys import FileKeys
 from tests.factories import WHERE
 
 
@@ -42,22 +42,26 @@ class Broken(Source[FileKeys]):
     def name(self) -> str:
         return "broken"
 
-    def _read(self, found: Findings, stop: threading.Event, *, allow_empty: bool) -> None:  # noqa: ARG002 - the interface's
+    def _read(self, found: Findings, context: Context, *, allow_empty: bool) -> None:  # noqa: ARG002 - the interface's
         raise LookupError("a slip in the code")
 
 
 def test_a_fault_inside_of_a_source_closes_and_is_not_raised() -> None:
-    reading = Broken(FileKeys(file="x")).read(threading.Event(), allow_empty=True)
+    reading = Broken(FileKeys(file="x")).read(Context(), allow_empty=True)
     assert reading.error == "LookupError: a slip in the code"
 
 
+# What a single value after the word means, where that isn't called as the word itself.
+FIRST = {"kubernetes": "context", "lambda": "region", "ecs": "region"}
+
+
 @pytest.mark.parametrize("kind", SOURCES)
-def test_the_first_key_is_the_word_itself_and_every_key_is_described(kind: str) -> None:
-    source = SOURCES[kind].source
-    assert source.kind == kind
-    first, *_ = source.keys.__struct_fields__
-    assert first == source.kind
-    for hint in get_type_hints(source.keys, include_extras=True).values():
+def test_the_first_key_is_what_a_single_value_means_and_every_key_is_described(kind: str) -> None:
+    row = SOURCES[kind]
+    assert (row.source.kind, row.source.keys) == (kind, row.keys)
+    first, *_ = row.keys.__struct_fields__
+    assert first == FIRST.get(kind, kind)
+    for hint in get_type_hints(row.keys, include_extras=True).values():
         assert get_origin(hint) is Annotated
         _, meta = get_args(hint)
         assert meta.description

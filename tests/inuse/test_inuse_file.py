@@ -1,16 +1,17 @@
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 import pytest
 
 from janitor.core.use import SourceReading
-from janitor.inuse.file import FileKeys, FileSource
+from janitor.inuse.file import FileSource
+from janitor.inuse.interface import Context
+from janitor.inuse.keys import FileKeys
 
 
 def read(path: Path) -> SourceReading:
-    return FileSource(FileKeys(file=str(path))).read(threading.Event(), allow_empty=False)
+    return FileSource(FileKeys(file=str(path))).read(Context(), allow_empty=False)
 
 
 @pytest.fixture

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from janitor.core.use import SourceReading
-from janitor.inuse.manifests import ManifestsKeys, ManifestsSource
+from janitor.inuse.interface import Context
+from janitor.inuse.keys import ManifestsKeys
+from janitor.inuse.manifests import ManifestsSource
 
 SHA = "sha256:" + "a" * 64
 
@@ -22,7 +24,7 @@ def deploy(tmp_path: Path) -> Path:
 
 def read(*patterns: Path | str, allow_empty: bool = False) -> SourceReading:
     source = ManifestsSource(ManifestsKeys(manifests=tuple(map(str, patterns))))
-    return source.read(threading.Event(), allow_empty=allow_empty)
+    return source.read(Context(), allow_empty=allow_empty)
 
 
 def read_text(folder: Path, text: str, name: str = "app.yaml") -> SourceReading:
@@ -318,6 +320,11 @@ def test_reading_stops_when_asked_and_says_so(deploy: Path) -> None:
     stop = threading.Event()
     stop.set()
     source = ManifestsSource(ManifestsKeys(manifests=(str(deploy / "*"),)))
-    reading = source.read(stop, allow_empty=False)
+    reading = source.read(Context(stop=stop), allow_empty=False)
     assert reading.references == ()
     assert "asked to stop" in str(reading.error)
+
+
+def test_the_reference_of_an_image_volume_counts(deploy: Path) -> None:
+    reading = read_text(deploy, "volumes: [{name: model, image: {reference: ghcr.io/acme/model:2}}]")
+    assert names(reading) == {"ghcr.io/acme/model:2"}
