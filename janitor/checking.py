@@ -40,7 +40,7 @@ def check_online(
             found = (*_looked(one), *_misfits(one, policies.policies))
             yield Checked(name=one.spec.name, what=one.spec.provider, findings=found)
     for spec in policies.protect.in_use:
-        yield _source(spec, stop)
+        yield _source(spec, stop, environ)
 
 
 def _looked(one: Opened) -> Sequence[Finding]:
@@ -66,8 +66,8 @@ def _misfits(one: Opened, policies: Sequence[Policy]) -> Iterator[Finding]:
                 yield Finding(about="rules", level=Level.WARNING, message=message)
 
 
-def _source(spec: SourceSpec, stop: threading.Event) -> Checked:
-    (reading,) = collect((spec,), stop).readings
+def _source(spec: SourceSpec, stop: threading.Event, environ: Mapping[str, str]) -> Checked:
+    (reading,) = collect((spec,), stop, environ).readings
     count = len(reading.references)
     told = f"{count:,} {'reference' if count == 1 else 'references'} read"
     if reading.error is not None:
