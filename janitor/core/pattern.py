@@ -321,15 +321,15 @@ def _shape_of(text: str, kind: PatternKind) -> _Shape:
 
 
 # What begins so was meant as an expression or a range, and as a glob would hardly ever match.
-_OTHER_PREFIX = re.compile(r"(?:re|re2|regex|regexp|glob|semver|version|range)\s*:", re.IGNORECASE)
+_OTHER_PREFIX = r"(?:re|re2|regex|regexp|glob|semver|version|range)\s*:"
 
 
 def _glob_shape(text: str, body: str, kind: PatternKind) -> _Shape:
     if kind is not PatternKind.NAME:
-        prefix = _OTHER_PREFIX.match(body)
+        prefix = re.match(_OTHER_PREFIX, body, re.IGNORECASE) if ":" in body else None
         if prefix:
             raise PatternError(f"{text}: no pattern begins with {prefix[0]} There are re:, semver: and globs")
-        if any(character.isspace() for character in body):
+        if body.split() != [body]:
             raise PatternError(f"{text!r} holds a blank, which no {kind} has")
     try:
         glob = read_glob(body, paths=kind is PatternKind.REPOSITORY, commas=kind is PatternKind.NAME)

@@ -24,14 +24,14 @@ _WEB_SCHEMES = ("https://", "http://")
 # Longer than host, repository (255), tag (128) and a SHA-512 digest together.
 _MAX_TEXT = 1024
 
-_HOST = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+_HOST = r"(?:[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?"
 _COMPONENT = r"[a-z0-9]+(?:(?:[.]|_|__|-+)[a-z0-9]+)*"
-_REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_REPOSITORY = rf"{_COMPONENT}(?:/{_COMPONENT})*"
+_TAG = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
 # What registries name content by; a regular expression of the whole.
 DIGEST = r"(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})"
 _is_digest = re.compile(DIGEST).fullmatch
-_IMAGE_ID = re.compile(r"[0-9a-f]{64}")
+_IMAGE_ID = r"[0-9a-f]{64}"
 
 
 class ImageReferenceError(ValueError):
@@ -64,7 +64,7 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
                 f"{text}: after the @ stands no digest; one is sha256: and 64 of 0-9a-f, or sha512: and 128"
             )
         name, tag = _cut_tag(name)
-        if tag is not None and not _TAG.fullmatch(tag):
+        if tag is not None and not re.fullmatch(_TAG, tag):
             raise ImageReferenceError(
                 f"{text}: {tag!r} is no tag; one has up to 128 letters, digits, dots, hyphens or _"
             )
@@ -153,13 +153,13 @@ def _check_name(host: str, repository: str, text: str) -> None:
     own = repository.removeprefix("library/")
     if not own:
         raise ImageReferenceError(f"{text or repr(text)} names no image")
-    if not _HOST.fullmatch(host):
+    if not re.fullmatch(_HOST, host):
         raise ImageReferenceError(f"{text}: {host} is no host")
-    if host == _HUB and (own in ("sha256", "sha512") or _IMAGE_ID.fullmatch(own)):
+    if host == _HUB and (own in ("sha256", "sha512") or re.fullmatch(_IMAGE_ID, own)):
         raise ImageReferenceError(f"{text} is an image's id, or a digest that is cut, and no reference")
-    if _REPOSITORY.fullmatch(repository):
+    if re.fullmatch(_REPOSITORY, repository):
         return
-    if _REPOSITORY.fullmatch(repository.lower()):
+    if re.fullmatch(_REPOSITORY, repository.lower()):
         raise ImageReferenceError(f"{text}: a repository is written in lower case, {repository.lower()}")
     raise ImageReferenceError(f"{text}: {own} is no repository's name")
 

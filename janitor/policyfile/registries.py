@@ -128,11 +128,10 @@ def place_of(spec: RegistrySpec) -> Place | None:
     parts: list[object] = []
     if spec.provider == "inventory":
         whole.append(spec.name)
-    for field in msgspec.structs.fields(spec.keys):
-        key = struct_keys(type(spec.keys))[field.encode_name]
+    for field, key in zip(spec.keys.__struct_fields__, struct_keys(type(spec.keys)).values(), strict=True):
         if key.name in credentials:
             continue
-        value = getattr(spec.keys, field.name)
+        value = getattr(spec.keys, field)
         if isinstance(value, str) and "${" in value:
             return None
         (parts if key.narrows else whole).append(_normal(key, value))
