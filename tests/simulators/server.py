@@ -73,6 +73,10 @@ class Server(ABC):
     def answer(self, request: Request) -> Answer:
         """What the protocol says, without faults."""
 
+    def called(self, request: Request) -> str:
+        """What faults call a request; where all of a protocol go to one path, what is asked by them."""
+        return str(request)
+
     def spoil(self, fault: Fault, request: Request) -> Answer:
         """The answer under a fault that the protocol itself must show."""
         match fault.kind:
@@ -155,7 +159,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         request = self._read()
         self.simulator.requests.append(request)
-        fault = self.simulator.world.strike(str(request))
+        fault = self.simulator.world.strike(self.simulator.called(request))
         if fault is None:
             with self.simulator.world.lock:
                 answer = self.simulator.answer(request)
@@ -193,7 +197,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(answer, request)
 
     def _send(self, answer: Answer, request: Request, *, cut: bool = False) -> None:
-        self.send_response(answer.status)
+        if "Date" in answer.headers:  # a simulator's own time
+            self.send_response_only(answer.status)
+        else:
+            self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)
         if "Content-Length" not in answer.headers and answer.status != 304:
