@@ -96,6 +96,8 @@ class Http:
     """Connections to any host, pooled. Used from many threads; close() gives the connections back.
 
     ``ca_file``: certificates that are trusted beside the system's (or those of ``SSL_CERT_FILE``).
+    ``tls``: what an https server is shown and trusted by, instead of that; a proxy is not.
+    ``server_name``: what its certificate is for, where that isn't the host of the URL.
     ``clock``: monotonic seconds, for deadlines.
     """
 
@@ -104,10 +106,14 @@ class Http:
         *,
         environ: Mapping[str, str],
         ca_file: Path | None = None,
+        tls: ssl.SSLContext | None = None,
+        server_name: str | None = None,
         concurrency: int = 16,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._proxies = Proxies(environ)
+        self._own_tls = tls
+        self._server_name = server_name
         self._ca_files = tuple(
             file for file in (environ.get("SSL_CERT_FILE"), ca_file) if file is not None and str(file)
         )
@@ -201,16 +207,22 @@ class Http:
 
     def _new_manager(self, scheme: str, proxy: str | None) -> urllib3.PoolManager:
         timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S)
-        context = self._tls() if scheme == "https" or (proxy or "").startswith("https:") else None
+        context = self._own_tls or self._tls() if scheme == "https" else None
         if proxy is None:
-            return urllib3.PoolManager(maxsize=self._concurrency, timeout=timeout, ssl_context=context)
+            return urllib3.PoolManager(
+                maxsize=self._concurrency,
+                timeout=timeout,
+                ssl_context=context,
+                server_hostname=self._server_name,
+            )
         user = urlsplit(proxy).netloc.rpartition("@")[0]
         return urllib3.ProxyManager(
             proxy,
             maxsize=self._concurrency,
             timeout=timeout,
             ssl_context=context,
-            proxy_ssl_context=context,
+            server_hostname=self._server_name,
+            proxy_ssl_context=self._tls() if proxy.startswith("https:") else None,
             proxy_headers=urllib3.make_headers(proxy_basic_auth=user) if user else None,
         )
 
