@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from janitor.cli import options
 from janitor.cli.options import option
 
@@ -25,16 +23,11 @@ def command(*, policies: tuple[str, ...], online: bool, strict: bool) -> int:
     Mistakes stand at their places as FILE:LINE:COLUMN, all at once. No registry is asked anything, unless
     --online says so; nothing is changed even then.
     """
+    from janitor.cli.fine import fine, read
     from janitor.cli.terminal import say
-    from janitor.kinds import kinds
-    from janitor.policyfile import load
 
-    # What a run would need from the environment needn't be there where policies alone are checked.
-    found = load(policies, os.environ, kinds(), unset="error" if online else "keep")
-    rules = sum(len(policy.rules) for policy in found.policies)
-    counts = [(len(found.policies), "policies", "policy"), (rules, "rules", "rule")]
-    told = ", ".join(f"{number:,} {one if number == 1 else many}" for number, many, one in counts)
-    say([f"{told} in {len(found.files):,} {'file' if len(found.files) == 1 else 'files'}: fine\n"])
+    found = read(policies, online=online)
+    say([fine(found)])
     if not online:
         return 0
     from janitor.cli.online import look_around

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -112,6 +111,8 @@ def _check_address(name: str, address: str | None) -> None:
     """Refuse what is no address; it may hold a credential, so no message repeats it."""
     if address is None or _VARIABLE in address:
         return
+    from urllib.parse import urlsplit  # noqa: PLC0415 - milliseconds that only policies with an address pay
+
     try:
         parts = urlsplit(address)
         _ = parts.port
