@@ -88,6 +88,7 @@ class FaultKind(StrEnum):
     """What may go wrong with a request. The ones of pages concern answers that have a next page."""
 
     THROTTLE = "throttle"  # 429 with Retry-After
+    SPENT = "spent"  # a quota is used up until a time that the answer says
     ERROR = "error"  # a status of the 500s
     RESET = "reset"  # the connection is reset before any answer
     SLOW = "slow"  # the right answer, later

@@ -1,0 +1,547 @@
+"""GitHub's packages as its two hosts speak of them: the API lists and deletes, the registry gives manifests.
+
+Both stand over one world, whose repositories are packages of one owner. What GitHub keeps beside the truth
+(ids, downloads, what is deleted) is in :class:`Books`. Pages may be made smaller than the real ones, so that
+few versions make several.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+
+from tests.simulators import content
+from tests.simulators.access import Access, Guard, Scheme
+from tests.simulators.oci import Flavour, OciServer
+from tests.simulators.server import Answer, Request, Server
+from tests.simulators.truth import Fault, FaultKind, Held
+from tests.simulators.world import World
+
+OWNER = "acme"
+POINTS_A_MINUTE = 900
+DOWNLOADS = 5000  # a public version that has more is never deleted
+KEPT = timedelta(days=30)  # what was deleted can be restored so long
+_FIRST_YEAR = 1981  # before it no time is one
+
+
+class Token(msgspec.Struct, frozen=True, kw_only=True):
+    """One token, and what it may.
+
+    ``login``: whose it is; ``None`` of a workflow or an app. ``scopes``: of a classic token; others have
+    none. ``lists``: packages can be listed with it. ``admin``: it has that role on the packages. ``pulls``:
+    the registry lets it in. ``sso``: what the organisation's single sign-on makes of it.
+    """
+
+    value: str = "ghp_classic"
+    login: str | None = "janitor"
+    scopes: frozenset[str] | None = frozenset({"read:packages", "write:packages", "delete:packages"})
+    lists: bool = True
+    admin: bool = True
+    pulls: bool = True
+    sso: str | None = None
+
+
+CLASSIC = Token()
+READER = Token(scopes=frozenset({"read:packages"}), admin=False)
+WORKFLOW = Token(value="ghs_workflow", login=None, scopes=None, lists=False)
+APP = Token(value="ghs_app", login=None, scopes=None, pulls=False)
+
+
+class Deleted(msgspec.Struct, frozen=True, kw_only=True):
+    """A version that can be restored."""
+
+    id: int
+    held: Held
+    tags: frozenset[str]
+    at: datetime
+
+
+@dataclass(kw_only=True)
+class Books:
+    """What GitHub keeps of the packages beside what is in them.
+
+    ``lag``: in so many answers a deleted version is still listed. ``shown`` counts them down.
+    """
+
+    world: World
+    lag: int = 0
+    public: set[str] = field(default_factory=set)
+    downloads: Counter[tuple[str, str]] = field(default_factory=Counter)
+    deleted: dict[str, dict[int, Deleted]] = field(default_factory=dict)
+    restored_at: dict[int, datetime] = field(default_factory=dict)
+    ids: dict[tuple[str, str], int] = field(default_factory=dict)
+    shown: dict[int, int] = field(default_factory=dict)
+    serial: int = 1000
+
+    def __post_init__(self) -> None:
+        """Give every push a real time, whatever the image says of its making."""
+        for place in self.world.repositories.values():
+            for digest, held in place.manifests.items():
+                place.manifests[digest] = msgspec.structs.replace(held, pushed_at=self.pushed(held))
+
+    def id_of(self, name: str, digest: str) -> int:
+        """The id of the version; one that is pushed again after its deletion is another version."""
+        if (name, digest) not in self.ids:
+            self.serial += 1
+            self.ids[name, digest] = self.serial
+        return self.ids[name, digest]
+
+    def digest_of(self, name: str, version: int) -> str | None:
+        return next((held for held in self.world[name].manifests if self.id_of(name, held) == version), None)
+
+    def active(self, name: str) -> list[dict[str, Any]]:
+        """The versions that are there, and for a while those that were deleted; the newest first."""
+        found = [self.version(name, held) for held in self.world[name].manifests.values()]
+        for gone in self.deleted.get(name, {}).values():
+            if self.shown.get(gone.id, 0) > 0:
+                self.shown[gone.id] -= 1
+                found.append(self._gone(gone))
+        return sorted(found, key=_newest_first, reverse=True)
+
+    def version(self, name: str, held: Held) -> dict[str, Any]:
+        place = self.world[name]
+        version = self.id_of(name, held.digest)
+        tags = place.tags_of(held.digest)
+        times = [place.tagged_at[tag] for tag in tags if tag in place.tagged_at]
+        times += [self.restored_at[version]] if version in self.restored_at else []
+        return _version(version, held.digest, tags, self.pushed(held), max([self.pushed(held), *times]))
+
+    def pushed(self, held: Held) -> datetime:
+        known = held.pushed_at
+        return self.world.now if known is None or known.year < _FIRST_YEAR else known
+
+    def gone(self, name: str) -> list[dict[str, Any]]:
+        deleted = self.deleted.get(name, {}).values()
+        return [self._gone(each) | {"deleted_at": content.timestamp(each.at)} for each in deleted]
+
+    def _gone(self, gone: Deleted) -> dict[str, Any]:
+        return _version(gone.id, gone.held.digest, gone.tags, self.pushed(gone.held), gone.at)
+
+    def delete(self, name: str, version: int, digest: str) -> None:
+        place = self.world[name]
+        gone = Deleted(
+            id=version, held=place.manifests[digest], tags=place.tags_of(digest), at=self.world.now
+        )
+        self.deleted.setdefault(name, {})[version] = gone
+        self.shown[version] = self.lag
+        del self.ids[name, digest]
+        self.world.forget(name, digest)
+
+    def restore(self, name: str, version: int) -> bool:
+        """Bring a version back, with the tags that no other has by now."""
+        gone = self.deleted.get(name, {}).get(version)
+        place = self.world[name]
+        if gone is None or self.world.now - gone.at > KEPT or gone.held.digest in place.manifests:
+            return False
+        del self.deleted[name][version]
+        self.ids[name, gone.held.digest] = version
+        self.restored_at[version] = self.world.now
+        place.absent.pop(gone.held.digest, None)
+        place.manifests[gone.held.digest] = gone.held
+        for tag in gone.tags - place.tags.keys():
+            self.world.retag(name, tag, gone.held.digest)
+        return True
+
+
+class GhcrApi(Server):
+    """The API. ``page_cap``: entries of a page at most; ``quota``: requests an hour.
+
+    ``used`` are the scopes that its answers took so far. ``clock``: monotonic seconds, for what is rationed.
+    """
+
+    def __init__(
+        self,
+        books: Books,
+        *,
+        owner: str,
+        organisation: bool,
+        token: Token,
+        page_cap: int,
+        quota: int,
+        clock: Callable[[], float],
+        port: int = 0,
+    ) -> None:
+        self.books = books
+        self.owner = owner
+        self.organisation = organisation
+        self.token = token
+        self.page_cap = page_cap
+        self.quota = quota
+        self.foreign = "http://127.0.0.1:1"
+        self.used: set[str] = set()
+        self.left = quota
+        self._clock = clock
+        self._hour = clock()
+        self._points: list[tuple[float, int]] = []
+        super().__init__(books.world, port=port)
+
+    def answer(self, request: Request) -> Answer:
+        answer = self._refused(request) or self._route(request)
+        headers = {**self._limits(), **answer.headers}
+        if self.token.scopes is not None:
+            # Of classic tokens alone; the scopes of others are nobody's business.
+            headers["X-OAuth-Scopes"] = ", ".join(sorted(self.token.scopes))
+        return msgspec.structs.replace(answer, headers=headers)
+
+    def spoil(self, fault: Fault, request: Request) -> Answer:
+        match fault.kind:
+            case FaultKind.THROTTLE:
+                # The secondary limit: a 403 as if a right were lacking, often without a word on how long.
+                headers = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
+                message = "You have exceeded a secondary rate limit. Please wait a few minutes."
+                return _error(403, message, headers)
+            case FaultKind.SPENT:
+                reset = str(int(time.time()) + int(fault.retry_after or 0))
+                headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset}
+                return _error(403, "API rate limit exceeded for user ID 1.", headers)
+            case FaultKind.UNAUTHORIZED:
+                return _error(401, "Bad credentials")
+            case FaultKind.REDIRECT:
+                return Answer(status=307, headers={"Location": f"{self.foreign}{request.target}"})
+        answer = super().spoil(fault, request)
+        headers = {name: value for name, value in answer.headers.items() if name != "Link"}
+        match fault.kind:
+            case FaultKind.LOST_PAGE:
+                return msgspec.structs.replace(answer, headers=headers)
+            case FaultKind.REPEATED_PAGE:
+                headers["Link"] = f'<{self.address}{request.target}>; rel="next"'
+            case FaultKind.ENDLESS_PAGE:
+                headers["Link"] = f'<{self.address}{request.target}&again={fault.struck}>; rel="next"'
+            case FaultKind.FOREIGN_LINK:
+                headers["Link"] = f'<{self.foreign}{request.target}>; rel="next"'
+            case _:
+                return answer
+        return msgspec.structs.replace(answer, headers=headers)
+
+    def _limits(self) -> dict[str, str]:
+        reset = int(time.time() + self._hour + 3600 - self._clock())
+        return {
+            "X-RateLimit-Limit": str(self.quota),
+            "X-RateLimit-Remaining": str(self.left),
+            "X-RateLimit-Reset": str(reset),
+            "X-RateLimit-Resource": "core",
+        }
+
+    def _refused(self, request: Request) -> Answer | None:
+        """What is refused whatever is asked for."""
+        if not request.headers.get("user-agent"):
+            return _error(403, "Request forbidden by administrative rules.")
+        if self._is_too_much(5 if request.method in {"POST", "PUT", "PATCH", "DELETE"} else 1):
+            message = "You have exceeded a secondary rate limit. Please wait a few minutes."
+            return _error(403, message, {"Retry-After": "60"})
+        if self._is_spent():
+            return _error(403, "API rate limit exceeded for user ID 1.")
+        if request.headers.get("authorization") != f"Bearer {self.token.value}":
+            return _error(401, "Bad credentials")
+        return None
+
+    def _is_too_much(self, points: int) -> bool:
+        now = self._clock()
+        self._points = [(at, each) for at, each in self._points if now - at < 60]
+        if sum(each for _, each in self._points) + points > POINTS_A_MINUTE:
+            return True
+        self._points.append((now, points))
+        return False
+
+    def _is_spent(self) -> bool:
+        if self._clock() - self._hour >= 3600:
+            self._hour, self.left = self._clock(), self.quota
+        if self.left == 0:
+            return True
+        self.left -= 1
+        return False
+
+    def _route(self, request: Request) -> Answer:
+        # Segments are split before they are decoded: a slash in a package's name must be encoded.
+        path = [unquote(each) for each in urlsplit(request.target).path.strip("/").split("/")]
+        match request.method, *path:
+            case "GET", "user":
+                return self._user()
+            case "GET", "users", login:
+                return self._account(login)
+            case _, "orgs" | "users" as kind, login, "packages", *rest:
+                if login.lower() != self.owner.lower() or (kind == "orgs") is not self.organisation:
+                    return _NOT_FOUND
+                return self._packages(request, rest, is_own=False)
+            case _, "user", "packages", *rest if self._is_owners():
+                return self._packages(request, rest, is_own=True)
+        return _NOT_FOUND
+
+    def _is_owners(self) -> bool:
+        return not self.organisation and (self.token.login or "").lower() == self.owner.lower()
+
+    def _user(self) -> Answer:
+        if self.token.login is None:
+            return _error(403, "Resource not accessible by integration")
+        return _json({"login": self.token.login, "type": "User"})
+
+    def _account(self, login: str) -> Answer:
+        if login.lower() != self.owner.lower():
+            return _NOT_FOUND
+        return _json({"login": self.owner, "type": "Organization" if self.organisation else "User"})
+
+    def _packages(self, request: Request, rest: Sequence[str], *, is_own: bool) -> Answer:
+        denied = self._denied(request)
+        if denied is not None:
+            return denied
+        match request.method, *rest:
+            case ("GET",):
+                return self._listed(request, is_own=is_own)
+            case method, "container", name, *more if self._sees(name, is_own=is_own):
+                return self._package(request, method, name, more)
+        return _error(404, "Package not found.")
+
+    def _denied(self, request: Request) -> Answer | None:
+        """What the token lacks for this request; the scopes that it takes are noted."""
+        needed = {"GET": {"read:packages"}, "DELETE": {"read:packages", "delete:packages"}}.get(
+            request.method, {"read:packages", "write:packages"}
+        )
+        self.used |= needed
+        if self.token.sso == "required":
+            url = f"https://github.com/orgs/{self.owner}/sso?authorization_request=A"
+            headers = {"X-GitHub-SSO": f"required; url={url}"}
+            return _error(403, "Resource protected by organization SAML enforcement.", headers)
+        if self.token.scopes is not None and not needed <= self.token.scopes:
+            (lacking, *_) = sorted(needed - self.token.scopes)
+            return _error(403, f"You need at least {lacking} scope to do this to a package.")
+        if request.method != "GET" and not self.token.admin:
+            return _error(403, "You need at least admin permission on this package.")
+        return None
+
+    def _sees(self, name: str, *, is_own: bool) -> bool:
+        if name not in self.world.repositories:
+            return False
+        # Of another user only what is public is shown.
+        return self.organisation or is_own or name in self.books.public or self.token.login is None
+
+    def _listed(self, request: Request, *, is_own: bool) -> Answer:
+        if request.asked("package_type") != "container":
+            return _error(400, "Invalid argument.")
+        if not self.token.lists:
+            return _error(403, "Resource not accessible by integration")
+        names = [name for name in self.world.repositories if self._sees(name, is_own=is_own)]
+        answer = self._paged(request, [self._described(name) for name in sorted(names)])
+        if self.token.sso != "partial":
+            return answer
+        headers = {**answer.headers, "X-GitHub-SSO": "partial-results; organizations=21955855,20582480"}
+        return msgspec.structs.replace(answer, headers=headers)
+
+    def _described(self, name: str) -> dict[str, Any]:
+        return {
+            "id": 1 + sorted(self.world.repositories).index(name),
+            "name": name,
+            "package_type": "container",
+            "owner": {"login": self.owner, "type": "Organization" if self.organisation else "User"},
+            "version_count": len(self.world[name].manifests),
+            "visibility": "public" if name in self.books.public else "private",
+            "url": f"{self.address}/orgs/{self.owner}/packages/container/{name}",
+        }
+
+    def _package(self, request: Request, method: str, name: str, more: Sequence[str]) -> Answer:
+        match method, *more:
+            case ("GET",):
+                return _json(self._described(name))
+            case "GET", "versions":
+                if request.asked("state") == "deleted":
+                    return self._paged(request, self.books.gone(name))
+                return self._paged(request, self.books.active(name))
+            case "GET", "versions", version if digest := self._digest(name, version):
+                return _json(self.books.version(name, self.world[name].manifests[digest]))
+            case "DELETE", "versions", version if digest := self._digest(name, version):
+                return self._delete(name, int(version), digest)
+            case "POST", "versions", version, "restore":
+                if version.isdigit() and self.books.restore(name, int(version)):
+                    return Answer(status=204)
+        return _error(404, "Package version not found.")
+
+    def _digest(self, name: str, version: str) -> str | None:
+        return self.books.digest_of(name, int(version)) if version.isdigit() else None
+
+    def _delete(self, name: str, version: int, digest: str) -> Answer:
+        """Delete whatever it is, a platform of a living index too; two things alone are refused."""
+        place = self.world[name]
+        tagged = set(place.tags.values())
+        if len(place.manifests) == 1:
+            return _error(
+                400, "You cannot delete the last version of a package. You must delete the package instead."
+            )
+        if tagged == {digest}:
+            message = "You cannot delete the last tagged version of a package."
+            return _error(400, f"{message} You must delete the package instead.")
+        if name in self.books.public and self.books.downloads[name, digest] > DOWNLOADS:
+            message = "Publicly visible package versions with more than 5000 downloads cannot be deleted."
+            return _error(400, f"{message} Contact GitHub support for further assistance.")
+        self.books.delete(name, version, digest)
+        return Answer(status=204)
+
+    def _paged(self, request: Request, entries: Sequence[Mapping[str, Any]]) -> Answer:
+        """One page of a list, counted off from its begin: what comes or goes meanwhile shifts the rest."""
+        size = min(int(request.asked("per_page") or 30), self.page_cap, 100)
+        page = int(request.asked("page") or 1)
+        last = max(1, -(-len(entries) // size))
+        kept = [f"{key}={values[0]}" for key, values in request.query.items() if key not in {"page", "again"}]
+        base = f"{self.address}{urlsplit(request.target).path}?{'&'.join(kept)}"
+        links = [f'<{base}&page={page + 1}>; rel="next"', f'<{base}&page={last}>; rel="last"']
+        headers = {"Link": ", ".join(links)} if page < last else {}
+        return _json(list(entries[(page - 1) * size : page * size]), headers)
+
+
+class _Door(Guard):
+    """The registry's token service: any user with the token as the password, and no word on how long."""
+
+    service = "ghcr.io"
+
+    def __init__(self, token: Token, books: Books) -> None:
+        super().__init__(Access(scheme=Scheme.BEARER, rights=frozenset({"pull"})))
+        self.token_of = token
+        self._books = books
+
+    def token(self, request: Request) -> Answer:
+        kind, _, value = request.headers.get("authorization", "").partition(" ")
+        known = kind == "Basic" and self._is_user(value) and self.token_of.pulls
+        scope = request.asked("scope") or ""
+        name = scope.partition(":")[2].rpartition(":")[0].partition("/")[2]
+        if not known and (kind or name not in self._books.public):
+            return Answer(status=403, body=b'{"errors":[{"code":"DENIED","message":"denied"}]}')
+        granted = json.loads(self._grant([scope], known=True, names=("token",)).body)
+        return _json({"token": granted["token"]})
+
+    def _is_user(self, basic: str) -> bool:
+        return base64.b64decode(basic).decode().partition(":")[2] == self.token_of.value
+
+
+GHCR = Flavour(name="ghcr", catalogue=False, deletes=False)
+
+
+class GhcrRegistry(OciServer):
+    """The registry: manifests by digest, no list of referrers, no deletion; each GET is a download."""
+
+    def __init__(self, books: Books, *, owner: str, token: Token) -> None:
+        self.books = books
+        self.owner = owner.lower()
+        super().__init__(books.world, GHCR)
+        self.guard = _Door(token, books)
+
+    def _read_manifest(self, request: Request, name: str, reference: str) -> Answer:
+        package = self._package(name)
+        answer = super()._read_manifest(request, package, reference)
+        if request.method == "GET" and answer.status == 200:
+            self.books.downloads[package, answer.headers["Docker-Content-Digest"]] += 1
+        return answer
+
+    def _tags(self, request: Request, name: str) -> Answer:
+        return super()._tags(request, self._package(name))
+
+    def _package(self, name: str) -> str:
+        owner, _, package = name.partition("/")
+        return package if owner == self.owner else ""
+
+
+class Ghcr:
+    """Both hosts over one world; ``address`` is what ``endpoint`` is set to."""
+
+    def __init__(
+        self,
+        world: World | None = None,
+        *,
+        owner: str = OWNER,
+        organisation: bool = True,
+        token: Token = CLASSIC,
+        lag: int = 0,
+        page_cap: int = 100,
+        quota: int = 5000,
+        clock: Callable[[], float] = time.monotonic,
+        port: int = 0,
+    ) -> None:
+        self.books = Books(world=world or World(), lag=lag)
+        self.api = GhcrApi(
+            self.books,
+            owner=owner,
+            organisation=organisation,
+            token=token,
+            page_cap=page_cap,
+            quota=quota,
+            clock=clock,
+            port=port,
+        )
+        self.registry = GhcrRegistry(self.books, owner=owner, token=token)
+
+    @property
+    def address(self) -> str:
+        return self.api.address
+
+    @property
+    def world(self) -> World:
+        return self.books.world
+
+    def become(self, token: Token) -> None:
+        """From now on, this is the token that is good."""
+        self.api.token = token
+        self.registry.guard = _Door(token, self.books)
+
+    def close(self) -> None:
+        self.api.close()
+        self.registry.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class _ByHand(msgspec.Struct, frozen=True):
+    address: str
+
+
+@contextmanager
+def serve(world: World, port: int, flavour: str | None) -> Iterator[_ByHand]:
+    """Both hosts, started by hand; the flavour is the kind of owner: ``organisation`` or ``user``."""
+    with Ghcr(world, port=port, organisation=flavour != "user") as server:
+        keys = f"registry_endpoint: {server.registry.address}, owner: {OWNER}, token: {CLASSIC.value}"
+        yield _ByHand(f"{server.address} ({keys})")
+
+
+def _version(
+    version: int, digest: str, tags: frozenset[str], pushed: datetime, updated: datetime
+) -> dict[str, Any]:
+    return {
+        "id": version,
+        "name": digest,
+        "created_at": content.timestamp(pushed),
+        "updated_at": content.timestamp(updated),
+        "metadata": {"package_type": "container", "container": {"tags": sorted(tags)}},
+    }
+
+
+def _newest_first(version: Mapping[str, Any]) -> tuple[str, int]:
+    return version["created_at"], version["id"]
+
+
+def _json(document: Any, headers: Mapping[str, str] | None = None) -> Answer:
+    return Answer(
+        headers={"Content-Type": "application/json; charset=utf-8", **(headers or {})},
+        body=json.dumps(document).encode(),
+    )
+
+
+def _error(status: int, message: str, headers: Mapping[str, str] | None = None) -> Answer:
+    documentation = "https://docs.github.com/rest/packages/packages"
+    document = {"message": message, "documentation_url": documentation, "status": str(status)}
+    return msgspec.structs.replace(_json(document, headers), status=status)
+
+
+_NOT_FOUND = _error(404, "Not Found")
