@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 import msgspec
 
-from janitor.providers.keys import InventoryKeys, Keys, OciKeys, OciLayoutKeys
+from janitor.providers.keys import DockerHubKeys, InventoryKeys, Keys, OciKeys, OciLayoutKeys
 
 if TYPE_CHECKING:
     from janitor.core.policy import RegistrySpec
@@ -42,6 +42,11 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
 PROVIDERS: Mapping[str, Provider] = {
     row.name: row
     for row in (
+        Provider(
+            name="dockerhub",
+            keys=DockerHubKeys,
+            place="janitor.providers.dockerhub.registry:DockerHub",
+        ),
         Provider(name="oci", keys=OciKeys, place="janitor.providers.oci:Oci"),
         Provider(name="oci-layout", keys=OciLayoutKeys, place="janitor.providers.oci_layout:OciLayout"),
         Provider(name="inventory", keys=InventoryKeys, place="janitor.providers.inventory:Inventory"),

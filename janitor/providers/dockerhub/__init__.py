@@ -1,0 +1,1 @@
+"""Docker Hub: one namespace of it is a registry."""

@@ -1,0 +1,450 @@
+"""Docker Hub as it answers: the Hub API, and the registry with its token service, over one world.
+
+They are two services of two kinds of tokens, so two servers: what a tag is and when it was pulled is told by
+the one, manifests by the other. A world's repositories are those of one namespace.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import msgspec
+
+from janitor.core.image import ImageType
+from tests.simulators.access import Access, Scheme
+from tests.simulators.content import INDEX_TYPES
+from tests.simulators.dockerhubregistry import HubRegistry
+from tests.simulators.server import Answer, Request, Server
+from tests.simulators.truth import Fault, FaultKind, Held
+from tests.simulators.world import World
+
+NAMESPACE = "acme"
+USER = "robot"
+SECRET = "dckr_pat_simulated"  # a token's beginning says its kind
+NEVER = (None, "0001-01-01T00:00:00Z", "")  # how "never pulled" has been seen to be written
+EVERYTHING = frozenset({"read", "write", "delete"})
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What an account is, and how the service behaves to it.
+
+     ``rights``: what the token allows; ``admin``: whether the user may administrate. ``page``: entries of a
+     page at most (100 really; fewer here, so that few tags make several). ``old``: tags lack digest and media
+     type. ``life``: seconds of a token. ``pulls``: manifests that may be read, ``None``: unlimited.
+     ``requests``: of the Hub API a minute. ``logins``: where one may log in. ``public``: what strangers see.
+     ``immutable``: expressions of tags that can't be deleted, in every repository; empty: all tags.
+    ``referrers``: the registry lists them.
+    """
+
+    name: str = "team"
+    user: str = USER
+    secret: str = SECRET
+    rights: frozenset[str] = EVERYTHING
+    admin: bool = True
+    page: int = 2
+    old: bool = False
+    life: int = 600
+    pulls: int | None = None
+    requests: int = 6000
+    logins: frozenset[str] = frozenset({"/v2/auth/token", "/v2/users/login"})
+    two_factors: bool = False
+    public: frozenset[str] = frozenset()
+    immutable: tuple[str, ...] | None = None
+    referrers: bool = True
+
+
+TEAM = Plan()
+OLD = Plan(name="old", old=True, life=60, page=3)
+PERSONAL = Plan(name="personal", pulls=200, requests=600, page=100)
+PLANS: Mapping[str, Plan] = {plan.name: plan for plan in (TEAM, OLD, PERSONAL)}
+
+_NAME = r"(?P<namespace>[a-z0-9._-]+)"
+_REPOSITORY = r"(?P<repository>[a-z0-9._-]+)"
+
+
+class HubServer(Server):
+    """The Hub API of one namespace."""
+
+    def __init__(self, world: World | None = None, plan: Plan = TEAM, *, port: int = 0) -> None:
+        self.plan = plan
+        self.foreign = "http://127.0.0.1:1"
+        self.late = timedelta()
+        self.clock: Callable[[], datetime] = lambda: self.world.now
+        self.used: set[str] = set()
+        self.pulled_tags: dict[tuple[str, str], datetime] = {}
+        self._tokens: dict[str, datetime] = {}
+        self._spent: dict[datetime, int] = {}
+        place = rf"/v2/namespaces/{_NAME}/repositories"
+        self._routes: tuple[tuple[re.Pattern[str], Callable[..., Answer]], ...] = (
+            (re.compile(rf"{place}/?"), self._repositories),
+            (re.compile(rf"{place}/{_REPOSITORY}/?"), self._repository),
+            (re.compile(rf"{place}/{_REPOSITORY}/tags/?"), self._tags),
+            (re.compile(rf"{place}/{_REPOSITORY}/tags/(?P<tag>[^/]+)/?"), self._tag),
+            (re.compile(rf"/v2/repositories/{_NAME}/{_REPOSITORY}/tags/?"), self._tags),
+            (re.compile(rf"/v2/repositories/{_NAME}/{_REPOSITORY}/tags/(?P<tag>[^/]+)/?"), self._tag),
+        )
+        super().__init__(world, port=port)
+
+    def now(self) -> datetime:
+        """The server's time: the world's, or a test's clock, and what a test let pass."""
+        return self.clock() + self.late
+
+    def revoke(self) -> None:
+        """No token that was given out is good any more."""
+        self._tokens.clear()
+
+    def answer(self, request: Request) -> Answer:
+        return self._dated(self._limited() or self._answered(request))
+
+    def spoil(self, fault: Fault, request: Request) -> Answer:
+        match fault.kind:
+            case FaultKind.THROTTLE:
+                return self._dated(self._too_many(float(fault.retry_after or 1)))
+            case FaultKind.UNAUTHORIZED:
+                return self._dated(_said(401, message="unauthorized"))
+            case FaultKind.REDIRECT:
+                return Answer(status=307, headers={"Location": f"{self.foreign}{request.target}"})
+            case FaultKind.LOST_PAGE:
+                return self._turned(request, None)
+            case FaultKind.REPEATED_PAGE:
+                return self._turned(request, self._absolute(request.target))
+            case FaultKind.ENDLESS_PAGE:
+                return self._turned(request, self._absolute(f"{request.target}&again={fault.struck}"))
+            case FaultKind.FOREIGN_LINK:
+                return self._turned(request, f"{self.foreign}{request.target}")
+        return super().spoil(fault, request)
+
+    def _turned(self, request: Request, address: str | None) -> Answer:
+        """The answer with another next page, where it is a page at all."""
+        answer = self.answer(request)
+        document = json.loads(answer.body) if answer.body else {}
+        if "next" not in document:
+            return answer
+        return msgspec.structs.replace(answer, body=json.dumps(document | {"next": address}).encode())
+
+    def _absolute(self, target: str) -> str:
+        # Whatever address it was asked by, it names its own: clients behind a proxy must not follow it there.
+        return f"https://hub.docker.com{target}"
+
+    def _dated(self, answer: Answer) -> Answer:
+        reset = self._window() + timedelta(minutes=1)
+        limits = {
+            "Date": format_datetime(self.now(), usegmt=True),
+            "X-RateLimit-Limit": str(self.plan.requests),
+            "X-RateLimit-Remaining": str(max(0, self.plan.requests - self._spent.get(self._window(), 0))),
+            "X-RateLimit-Reset": str(int(reset.timestamp())),
+        }
+        return msgspec.structs.replace(answer, headers={**limits, **answer.headers})
+
+    def _window(self) -> datetime:
+        return self.now().replace(second=0, microsecond=0)
+
+    def _limited(self) -> Answer | None:
+        window = self._window()
+        self._spent[window] = self._spent.get(window, 0) + 1
+        if self._spent[window] <= self.plan.requests:
+            return None
+        return self._too_many((window + timedelta(minutes=1) - self.now()).total_seconds())
+
+    def _too_many(self, seconds: float) -> Answer:
+        # The time until which to wait, in seconds since 1970, and not how long.
+        until = int((self.now() + timedelta(seconds=seconds)).timestamp())
+        answer = _json({"detail": "Rate limit exceeded", "error": False}, status=429)
+        return msgspec.structs.replace(answer, headers={**answer.headers, "X-Retry-After": str(until)})
+
+    def _answered(self, request: Request) -> Answer:
+        if request.path.rstrip("/") in self.plan.logins and request.method == "POST":
+            return self._login(request)
+        for pattern, handler in self._routes:
+            if found := pattern.fullmatch(request.path):
+                if found["namespace"] != NAMESPACE:
+                    return _said(404, message="object not found")
+                return self._let_in(request) or handler(
+                    request, **{key: value for key, value in found.groupdict().items() if key != "namespace"}
+                )
+        return _said(404, detail="Not found")
+
+    def _login(self, request: Request) -> Answer:
+        body = json.loads(request.body)
+        who = body.get("identifier") or body.get("username")
+        secret = body.get("secret") or body.get("password")
+        if (who, secret) != (self.plan.user, self.plan.secret):
+            return _said(401, detail="Incorrect authentication credentials")
+        if self.plan.two_factors:
+            # A password isn't enough then; a token would be.
+            detail = "Require secondary authentication on MFA enabled account"
+            return _json({"detail": detail, "login_2fa_token": "second"}, status=401)
+        token = self._new_token()
+        named = "access_token" if request.path.startswith("/v2/auth") else "token"
+        return _json({named: token})
+
+    def _new_token(self) -> str:
+        begins = int(self.now().timestamp())
+        ends = begins + self.plan.life
+        token = jwt({"sub": self.plan.user, "iat": begins, "exp": ends, "jti": len(self._tokens)})
+        self._tokens[token] = self.now() + timedelta(seconds=self.plan.life)
+        return token
+
+    def _let_in(self, request: Request) -> Answer | None:
+        """The 401 of a token that isn't good; who shows none is a stranger, and is let in as one."""
+        kind, _, token = request.headers.get("authorization", "").partition(" ")
+        if not kind:
+            return None
+        if kind in {"Bearer", "JWT"} and self.now() < self._tokens.get(token, self.now()):
+            return None
+        return _said(401, message="access token is expired or invalid")
+
+    def _sees(self, request: Request, repository: str) -> bool:
+        known = "authorization" in request.headers and "read" in self.plan.rights
+        return repository in self.world.repositories and (known or repository in self.plan.public)
+
+    def _repositories(self, request: Request) -> Answer:
+        self.used.add("read")
+        names = [name for name in sorted(self.world.repositories) if self._sees(request, name)]
+        ordering = request.asked("ordering")
+        if ordering not in {None, "name", "-name", "last_updated", "-last_updated", "pull_count"}:
+            return _json({"fields": {"ordering": [ordering]}, "text": "Invalid ordering value"}, status=400)
+        return self._page(request, [self._described(name) for name in names])
+
+    def _described(self, name: str) -> dict[str, Any]:
+        return {
+            "name": name,
+            "namespace": NAMESPACE,
+            "repository_type": "image",
+            "status": 1,
+            "is_private": name not in self.plan.public,
+            "storage_size": 1,
+        }
+
+    def _repository(self, request: Request, repository: str) -> Answer:
+        self.used.add("read")
+        if not self._sees(request, repository):
+            return _json({"message": "object not found", "errinfo": {}}, status=404)
+        permissions = {"read": True, "write": "write" in self.plan.rights, "admin": self.plan.admin}
+        rules = self.plan.immutable
+        # Rules may stand there without being in force.
+        setting = {"enabled": rules is not None, "rules": [".*"] if rules is None else list(rules)}
+        return _json(
+            self._described(repository) | {"permissions": permissions, "immutable_tags_settings": setting}
+        )
+
+    def _tags(self, request: Request, repository: str) -> Answer:
+        self.used.add("read")
+        if not self._sees(request, repository):
+            return _json({"message": "object not found", "errinfo": {}}, status=404)
+        place = self.world[repository]
+        # The last that changed comes first: a push moves everything behind it by one place.
+        latest = sorted(place.tags, key=lambda tag: (place.tagged_at[tag], tag), reverse=True)
+        return self._page(request, [self._tag_of(repository, tag) for tag in latest])
+
+    def _tag(self, request: Request, repository: str, tag: str) -> Answer:
+        if not self._sees(request, repository) or tag not in self.world[repository].tags:
+            return _said(404, message=f"tag '{tag}' not found", detail="Not found")
+        if request.method == "GET":
+            self.used.add("read")
+            return _json(self._tag_of(repository, tag))
+        if request.method != "DELETE":
+            return _said(405, detail=f'Method "{request.method}" not allowed.')
+        self.used.add("delete")
+        if "delete" not in self.plan.rights:
+            return _said(401, message="unauthorized")  # though listing works with the same token
+        if not self.plan.admin:
+            return _said(403, detail="access to the resource is forbidden")
+        if self._is_immutable(tag):
+            return _said(403, message=f"tag {tag} is immutable")
+        self.world[repository].untag(tag)
+        return Answer(status=204)
+
+    def _is_immutable(self, tag: str) -> bool:
+        rules = self.plan.immutable
+        return rules is not None and (not rules or any(re.search(rule, tag) for rule in rules))
+
+    def _page(self, request: Request, entries: list[dict[str, Any]]) -> Answer:
+        number = int(request.asked("page") or 1)
+        size = min(int(request.asked("page_size") or 10), self.plan.page)
+        page = entries[(number - 1) * size : number * size]
+        if number > 1 and not page:
+            return _said(404, detail="Page not found")
+        more = len(entries) > number * size
+        target = re.sub(r"[?&]page=\d+", "", request.target)
+        joint = "&" if "?" in target else "?"
+        following = self._absolute(f"{target}{joint}page={number + 1}") if more else None
+        return _json({"count": len(entries), "next": following, "previous": None, "results": page})
+
+    def _tag_of(self, repository: str, tag: str) -> dict[str, Any]:
+        place = self.world[repository]
+        held = place.manifests[place.tags[tag]]
+        pushed = place.tagged_at[tag]
+        platforms = [each for child in held.children if (each := place.manifests.get(child)) is not None]
+        images = platforms if held.media_type in INDEX_TYPES else [held]
+        pulled = max(filter(None, (held.pulled_at, self.pulled_tags.get((repository, tag)))), default=None)
+        document = {
+            "creator": 7,
+            "id": 1,
+            # Nested indexes and what isn't an image may be missing: it is no list of all children.
+            "images": [self._image_of(each) for each in images if _is_told(each)],
+            "last_updated": _time(pushed),
+            "last_updater": 7,
+            "last_updater_username": self.plan.user,
+            "name": tag,
+            "repository": 1,
+            "full_size": self._layers(images[0]) if images else 0,
+            "v2": True,
+            "tag_status": "active",
+            "tag_last_pulled": _pull(pulled, tag),
+            "tag_last_pushed": _time(pushed),
+        }
+        if self.plan.old:  # pushed before these were told
+            return document
+        kinds = {ImageType.HELM: "helm", ImageType.IMAGE: "image", ImageType.INDEX: "image"}
+        return document | {
+            "media_type": held.media_type,
+            "content_type": kinds.get(held.type, "unrecognized"),
+            "digest": held.digest,
+        }
+
+    def _image_of(self, held: Held) -> dict[str, Any]:
+        platform = held.platform or {}
+        return {
+            "architecture": platform.get("architecture", "unknown"),
+            "features": "",
+            "variant": platform.get("variant"),
+            "digest": held.digest,
+            "os": platform.get("os", "unknown"),
+            "os_features": "",
+            "os_version": None,
+            "size": self._layers(held),
+            "status": "active",
+            "last_pulled": _pull(held.pulled_at, held.digest),
+            "last_pushed": None if held.pushed_at is None else _time(held.pushed_at),
+        }
+
+    def _layers(self, held: Held) -> int:
+        """The layers as they are stored, without configuration and manifest."""
+        return sum(len(self.world.blobs.get(blob, b"")) for blob in held.blobs[1:])
+
+
+class DockerHub:
+    """Both servers; ``address`` is the Hub API's."""
+
+    def __init__(self, world: World | None = None, plan: Plan = TEAM, *, port: int = 0) -> None:
+        self.plan = plan
+        self.hub = HubServer(world, plan, port=port)
+        rights = {"read": "pull", "write": "push", "delete": "delete"}
+        access = Access(
+            scheme=Scheme.BEARER,
+            user=plan.user,
+            password=plan.secret,
+            rights=frozenset(rights[right] for right in plan.rights),
+        )
+        self.registry = HubRegistry(
+            self.hub.world,
+            namespace=NAMESPACE,
+            access=access,
+            pulls=plan.pulls,
+            referrers=plan.referrers,
+            now=self.hub.now,
+        )
+        self.address = self.hub.address
+        self.registry_address = self.registry.address
+
+    @property
+    def world(self) -> World:
+        return self.hub.world
+
+    @property
+    def requests(self) -> list[Request]:
+        """Everything that either was asked; in order of each."""
+        return [*self.hub.requests, *self.registry.requests]
+
+    @property
+    def used(self) -> set[str]:
+        """The rights that were needed so far."""
+        scopes = {"pull": "read", "push": "write", "delete": "delete"}
+        return self.hub.used | {scopes[each] for each in self.registry.used}
+
+    def asked(self, method: str, part: str = "") -> list[str]:
+        """The targets of the requests so far with this method whose target contains ``part``."""
+        return self.hub.asked(method, part) + self.registry.asked(method, part)
+
+    def lead_to(self, address: str) -> None:
+        """Where faults lead clients."""
+        self.hub.foreign = self.registry.foreign = address
+
+    def revoke(self) -> None:
+        """No token of either kind is good any more."""
+        self.hub.revoke()
+        self.registry.guard.revoke()
+
+    def settle(self) -> None:
+        """Pulls are told hours later; these hours pass."""
+        now = self.hub.now()
+        for repository, reference in self.registry.pulls:
+            place = self.world[repository]
+            digest = place.tags.get(reference, reference)
+            if reference in place.tags:
+                self.hub.pulled_tags[repository, reference] = now
+            if digest in place.manifests:
+                place.manifests[digest] = msgspec.structs.replace(place.manifests[digest], pulled_at=now)
+        self.registry.pulls.clear()
+
+    def close(self) -> None:
+        self.hub.close()
+        self.registry.close()
+
+
+@contextmanager
+def serving(world: World | None = None, plan: Plan = TEAM, *, port: int = 0) -> Iterator[DockerHub]:
+    """Both servers, until the end."""
+    server = DockerHub(world, plan, port=port)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+@contextmanager
+def serve(world: World, port: int, flavour: str | None) -> Iterator[DockerHub]:
+    """The servers that are started by hand; the registry's address is printed first."""
+    # A repository of Docker Hub is of two names, and the namespace is the first.
+    world.repositories = {name.replace("/", "-"): place for name, place in world.repositories.items()}
+    with serving(world, PLANS[flavour or TEAM.name], port=port) as server:
+        print(f"registry: {server.registry_address}")  # noqa: T201  what `registry_endpoint` is to be
+        yield server
+
+
+def jwt(claims: Mapping[str, Any]) -> str:
+    """A JSON web token that nobody signed."""
+    parts = [json.dumps(part, separators=(",", ":")).encode() for part in ({"alg": "none"}, claims)]
+    return ".".join([*(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts), "unsigned"])
+
+
+def _is_told(held: Held) -> bool:
+    return held.media_type not in INDEX_TYPES and (held.platform is not None or held.subject is None)
+
+
+def _time(moment: datetime) -> str:
+    """Fractions have as many digits as it takes; none at all is seen too."""
+    text = moment.replace(tzinfo=None).isoformat().rjust(19, "0")
+    return f"{text.rstrip('0') if '.' in text else text}Z"
+
+
+def _pull(moment: datetime | None, name: str) -> str | None:
+    return NEVER[len(name + name[-1]) % len(NEVER) - ord(name[-1]) % 2] if moment is None else _time(moment)
+
+
+def _said(status: int, **body: str) -> Answer:
+    return _json(body, status=status)
+
+
+def _json(document: Mapping[str, Any], *, status: int = 200) -> Answer:
+    return Answer(
+        status=status, headers={"Content-Type": "application/json"}, body=json.dumps(document).encode()
+    )
