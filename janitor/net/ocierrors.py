@@ -48,7 +48,7 @@ def first_error(response: Response, secrets: Iterable[str] = ()) -> OciError:
         if secret:
             message = message.replace(secret, "…")
             code = code.replace(secret, "…")
-    return OciError(code=_clean(code), message=_clean(message))
+    return OciError(code=clean(code), message=clean(message))
 
 
 def _read(response: Response) -> tuple[str, str]:
@@ -74,6 +74,7 @@ def _detail(raw: msgspec.Raw) -> str:
         return ""
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
+    """Cut a text of a foreign server to a sentence or two, on one line."""
     text = re.sub(r"[\x00-\x20\x7f-\x9f\u2028\u2029]+", " ", text).strip()
     return text if len(text) <= _MESSAGE_LIMIT else f"{text[:_MESSAGE_LIMIT]}…"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 import msgspec
 
-from janitor.providers.keys import DockerHubKeys, InventoryKeys, Keys, OciKeys, OciLayoutKeys
+from janitor.providers.keys import DockerHubKeys, GarKeys, InventoryKeys, Keys, OciKeys, OciLayoutKeys
 
 if TYPE_CHECKING:
     from janitor.core.policy import RegistrySpec
@@ -47,6 +47,7 @@ PROVIDERS: Mapping[str, Provider] = {
             keys=DockerHubKeys,
             place="janitor.providers.dockerhub.registry:DockerHub",
         ),
+        Provider(name="gar", keys=GarKeys, place="janitor.providers.gar:Gar"),
         Provider(name="oci", keys=OciKeys, place="janitor.providers.oci:Oci"),
         Provider(name="oci-layout", keys=OciLayoutKeys, place="janitor.providers.oci_layout:OciLayout"),
         Provider(name="inventory", keys=InventoryKeys, place="janitor.providers.inventory:Inventory"),

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Mapping
 import pytest
 
 from janitor.providers.interface import Forgetful
-from tests.conformance import dockerhub_stage, inventory_stage, layout_stage, oci_stage
+from tests.conformance import dockerhub_stage, gar_stage, inventory_stage, layout_stage, oci_stage
 from tests.conformance.harness import Faults, Harness
 
 _ROWS: tuple[Harness, ...] = (
+    *gar_stage.ROWS,
     *dockerhub_stage.ROWS,
     *oci_stage.ROWS,
     *layout_stage.ROWS,

@@ -27,6 +27,7 @@ class Serving(Protocol):
 # Each module has ``serve(world, port, flavour)``; a flavour of ``None`` is its usual one.
 PROTOCOLS: Mapping[str, str] = {
     "dockerhub": "tests.simulators.dockerhub",
+    "gar": "tests.simulators.gar",
     "oci": "tests.simulators.oci",
 }
 

@@ -1,0 +1,610 @@
+"""Google Artifact Registry over a world: gRPC by the messages of Google's own client, the registry by HTTP.
+
+A repository of the world is called ``REPOSITORY/IMAGE``: what stands before the first slash is the service's
+repository, the rest the image's name. Every request is kept with its message and metadata; faults match
+``VERB Method resource`` (``DELETE DeleteTag projects/…``).
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote, unquote
+
+import grpc
+import msgspec
+from google.cloud import artifactregistry_v1 as ar
+from google.cloud.location import locations_pb2
+from google.iam.v1 import iam_policy_pb2
+from google.longrunning import operations_pb2
+from google.protobuf import any_pb2, duration_pb2, empty_pb2, timestamp_pb2
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status  # type: ignore[import-untyped] # it has no stubs
+
+from tests.simulators.access import Access
+from tests.simulators.gar_rules import PERMISSIONS, Refusal, batch_refusal, delete, refusal, tag_refusal
+from tests.simulators.oci import Flavour as OciFlavour
+from tests.simulators.oci import OciServer
+from tests.simulators.server import SLOW_SECONDS, Answer, Request
+from tests.simulators.truth import Fault, FaultKind, Held, Repository
+from tests.simulators.world import World
+
+PROJECT, LOCATION = "acme", "europe-west1"
+_SERVICE = "google.devtools.artifactregistry.v1.ArtifactRegistry"
+_DOCKER, _INDEX = 1, "index"
+_PAGE_LIMIT = 1000  # what is asked beyond it is cut, not refused
+_RELATED_TAGS = 100  # a version tells no more of its tags
+
+
+class Settings(msgspec.Struct, kw_only=True):
+    """What one of the service's repositories is; numbers are the service's own enumerations.
+
+    ``uri``: what ``registry_uri`` says; default: where this simulator serves the registry over HTTP.
+    """
+
+    format: int = _DOCKER
+    mode: int = 1
+    immutable: bool = False
+    cleans: bool = False
+    uri: str | None = None
+
+
+class Flavour(msgspec.Struct, frozen=True, kw_only=True):
+    """Habits that aren't the same in every region and year.
+
+    ``page``: no page has more, so that few images make several. ``tells_children``: listings hold
+    ``image_manifests``. ``polls``: an operation is done when it was asked after so often; ``None``: never,
+    though what it is for is done. ``late``: refusals come in the operation, not in the call.
+    """
+
+    name: str
+    page: int = 3
+    tells_children: bool = True
+    polls: int | None = 0
+    late: bool = False
+    batch: int = 75
+
+
+USUAL = Flavour(name="usual")
+SLOW = Flavour(name="slow", polls=2, late=True)
+BARE = Flavour(name="bare", tells_children=False)
+FLAVOURS: Mapping[str, Flavour] = {flavour.name: flavour for flavour in (USUAL, SLOW, BARE)}
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """One request as it arrived."""
+
+    method: str
+    request: Any
+    metadata: Mapping[str, str]
+
+
+class _Operation(msgspec.Struct, kw_only=True):
+    name: str
+    run: Callable[[], Refusal | None]
+    metadata: Any
+    polls: int | None
+    done: bool = False
+    refusal: Refusal | None = None
+
+
+def serve(world: World, port: int, flavour: str | None) -> GarServer:
+    """The server that is started by hand."""
+    return GarServer(world, FLAVOURS[flavour or USUAL.name], port=port)
+
+
+class GarServer:
+    """One project and location, served from when it is made until :meth:`close`.
+
+    ``settings``: of the service's repositories; those that the world names are there anyway. ``rights``:
+    permissions that one has; ``None``: all. ``token``: what must be sent; ``None``: nothing. ``keys``: the
+    PEM of a key and a certificate, to speak TLS.
+    """
+
+    def __init__(
+        self,
+        world: World | None = None,
+        flavour: Flavour = USUAL,
+        *,
+        settings: Mapping[str, Settings] | None = None,
+        project: str = PROJECT,
+        location: str = LOCATION,
+        token: str | None = None,
+        keys: tuple[bytes, bytes] | None = None,
+        port: int = 0,
+    ) -> None:
+        self.world = world or World()
+        self.flavour = flavour
+        self.settings = dict(settings or {})
+        self.rights: frozenset[str] | None = None
+        self.token = token
+        self.calls: list[Call] = []
+        self.parent = f"projects/{project}/locations/{location}"
+        self.project = project.replace(":", "/")
+        self.registry = _Registry(self)
+        self._operations: dict[str, _Operation] = {}
+        self._tokens: dict[str, int] = {}
+        self._numbers = itertools.count(1)
+        self._server = grpc.server(
+            ThreadPoolExecutor(max_workers=16),
+            options=[("grpc.max_send_message_length", -1), ("grpc.so_reuseport", 0)],
+        )
+        self._server.add_generic_rpc_handlers(tuple(self._services()))
+        if keys is None:
+            bound = self._server.add_insecure_port(f"127.0.0.1:{port}")
+        else:
+            bound = self._server.add_secure_port(f"127.0.0.1:{port}", grpc.ssl_server_credentials([keys]))
+        self.port = bound
+        self.address = f"http://127.0.0.1:{bound}"
+        self._server.start()
+
+    def asked(self, *methods: str) -> list[Any]:
+        """The requests so far by these methods, in order."""
+        return [call.request for call in self.calls if call.method in methods]
+
+    def close(self) -> None:
+        self._server.stop(None).wait()
+        self.registry.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def repositories(self) -> dict[str, Settings]:
+        named = dict.fromkeys(name.partition("/")[0] for name in self.world.repositories)
+        return {name: self.settings.get(name, Settings()) for name in sorted({*named, *self.settings})}
+
+    def _services(self) -> Iterator[grpc.GenericRpcHandler]:
+        own: dict[str, Callable[[Any], Any]] = {
+            "ListRepositories": self._list_repositories,
+            "GetRepository": self._get_repository,
+            "ListDockerImages": self._list_docker_images,
+            "GetDockerImage": self._get_docker_image,
+            "ListVersions": self._list_versions,
+            "GetVersion": self._get_version,
+            "ListTags": self._list_tags,
+            "GetTag": self._get_tag,
+            "CreateTag": self._create_tag,
+            "DeleteTag": self._delete_tag,
+            "DeleteVersion": self._delete_version,
+            "BatchDeleteVersions": self._batch_delete_versions,
+        }
+        handlers = {
+            method: self._handler(method, _raw_type(getattr(ar, f"{method}Request")), answer)
+            for method, answer in own.items()
+        }
+        rights = iam_policy_pb2.TestIamPermissionsRequest
+        handlers["TestIamPermissions"] = self._handler("TestIamPermissions", rights, self._test_permissions)
+        yield grpc.method_handlers_generic_handler(_SERVICE, handlers)
+        get = self._handler("GetOperation", operations_pb2.GetOperationRequest, self._get_operation)
+        yield grpc.method_handlers_generic_handler("google.longrunning.Operations", {"GetOperation": get})
+        places = self._handler("ListLocations", locations_pb2.ListLocationsRequest, self._list_locations)
+        yield grpc.method_handlers_generic_handler(
+            "google.cloud.location.Locations", {"ListLocations": places}
+        )
+
+    def _handler(self, method: str, request_type: Any, answer: Callable[[Any], Any]) -> grpc.RpcMethodHandler:
+        def serve(request: Any, context: grpc.ServicerContext) -> bytes:
+            metadata = {item.key: str(item.value) for item in context.invocation_metadata()}
+            self.calls.append(Call(method=method, request=request, metadata=metadata))
+            fault = self.world.strike(f"{_verb(method)} {method} {_resource(request)}")
+            if fault is not None and (spoilt := _before(fault)) is not None:
+                context.abort_with_status(spoilt)
+            with self.world.lock:
+                refused = self._forbidden(method, request, metadata)
+                answered = refused or _refusing(answer, request)
+                if isinstance(answered, Refusal):
+                    context.abort(answered.status, answered.message)
+                if fault is not None:
+                    answered = self._spoilt(fault, request, answered)
+            if fault is not None and (lost := _after(fault)) is not None:
+                context.abort_with_status(lost)
+            body: bytes = _unwrapped(answered).SerializeToString()
+            # A message that was cut is none: the last field of it is missing an end.
+            return body[:-1] if fault is not None and fault.kind is FaultKind.CUT_JSON else body
+
+        return grpc.unary_unary_rpc_method_handler(serve, request_type.FromString, lambda body: body)
+
+    def _forbidden(self, method: str, request: Any, metadata: Mapping[str, str]) -> Refusal | None:
+        if self.token is not None and metadata.get("authorization") != f"Bearer {self.token}":
+            return Refusal(grpc.StatusCode.UNAUTHENTICATED, "Request had invalid authentication credentials.")
+        right = PERMISSIONS[method]
+        if right is not None and self.rights is not None and right not in self.rights:
+            where = _resource(request)
+            return Refusal(
+                grpc.StatusCode.PERMISSION_DENIED,
+                f"Permission '{right}' denied on resource '{where}' (or it may not exist).",
+            )
+        return None
+
+    def _spoilt(self, fault: Fault, request: Any, answer: Any) -> Any:
+        """The answer of a listing, with a token that leads nowhere new."""
+        raw = _unwrapped(answer)
+        if fault.kind not in {FaultKind.LOST_PAGE, FaultKind.REPEATED_PAGE, FaultKind.ENDLESS_PAGE}:
+            return answer
+        at = self._tokens.get(request.page_token, 0)
+        if fault.kind is FaultKind.LOST_PAGE:
+            raw.next_page_token = ""
+        elif fault.kind is FaultKind.REPEATED_PAGE:
+            raw.next_page_token = request.page_token or self._token(at)
+        else:
+            raw.next_page_token = self._token(at)
+        return raw
+
+    def _token(self, at: int) -> str:
+        token = f"token-{next(self._numbers)}"
+        self._tokens[token] = at
+        return token
+
+    def _page(self, request: Any, entries: Sequence[Any], usual: int = 100) -> tuple[list[Any], str]:
+        if request.page_size < 0:
+            raise _Refused(Refusal(grpc.StatusCode.INVALID_ARGUMENT, "page_size must not be negative"))
+        at = 0
+        if request.page_token:
+            if request.page_token not in self._tokens:
+                raise _Refused(Refusal(grpc.StatusCode.INVALID_ARGUMENT, "Invalid page token"))
+            at = self._tokens[request.page_token]
+        size = min(request.page_size or usual, _PAGE_LIMIT, self.flavour.page)
+        page = list(entries[at : at + size])
+        return page, self._token(at + size) if at + size < len(entries) else ""
+
+    def _list_repositories(self, request: Any) -> Any:
+        if request.parent != self.parent:
+            return Refusal(grpc.StatusCode.PERMISSION_DENIED, f"denied on {request.parent}")
+        page, token = self._page(request, [self._repository(name) for name in self.repositories()])
+        return ar.ListRepositoriesResponse(repositories=page, next_page_token=token)
+
+    def _get_repository(self, request: Any) -> Any:
+        return self._repository(self._place(request.name, ""))
+
+    def _repository(self, name: str) -> Any:
+        settings = self.repositories()[name]
+        policies = {"old": {"id": "old", "action": "DELETE"}} if settings.cleans else {}
+        return ar.Repository(
+            name=f"{self.parent}/repositories/{name}",
+            format_=settings.format,
+            mode=settings.mode,
+            docker_config={"immutable_tags": settings.immutable},
+            cleanup_policies=policies,
+            registry_uri=self._uri(name),
+        )
+
+    def _uri(self, name: str) -> str:
+        told = self.settings[name].uri if name in self.settings else None
+        return told if told is not None else f"{self.registry.host}/{self.project}/{name}"
+
+    def _list_docker_images(self, request: Any) -> Any:
+        place = self._place(request.parent, "")
+        if self.repositories()[place].mode == 2:
+            return Refusal(grpc.StatusCode.FAILED_PRECONDITION, "not supported on virtual repositories")
+        found = [
+            (digest, full)
+            for full, held in self.world.repositories.items()
+            if full.partition("/")[0] == place
+            for digest in held.manifests
+        ]
+        # The images of all names are mixed.
+        page, token = self._page(request, sorted(found))
+        images = [self._image(full, digest) for digest, full in page]
+        return ar.ListDockerImagesResponse(docker_images=images, next_page_token=token)
+
+    def _get_docker_image(self, request: Any) -> Any:
+        place, _, named = request.name.removeprefix(f"{self.parent}/repositories/").partition(
+            "/dockerImages/"
+        )
+        name, _, digest = named.partition("@")
+        full = f"{place}/{unquote(name)}"
+        if "/" in name or digest not in self._at(full).manifests:
+            return _missing(request.name)
+        return self._image(full, digest)
+
+    def _image(self, full: str, digest: str) -> Any:
+        place, _, name = full.partition("/")
+        repository = self.world[full]
+        held = repository.manifests[digest]
+        tags = sorted(repository.tags_of(digest))
+        moved = [repository.tagged_at[tag] for tag in tags if tag in repository.tagged_at]
+        # An index is given neither size nor time of build, an artifact no time of build.
+        is_index = "index" in held.media_type or "list" in held.media_type
+        return ar.DockerImage(
+            name=f"{self.parent}/repositories/{place}/dockerImages/{quote(name, safe='')}@{digest}",
+            uri=f"{self._uri(place)}/{name}@{digest}",
+            tags=tags,
+            image_size_bytes=0 if is_index else held.size_bytes or 0,
+            upload_time=_timestamp(held.pushed_at),
+            media_type=held.media_type,
+            build_time=_timestamp(held.created_at) if held.type == "image" else None,
+            update_time=_timestamp(
+                max([*moved, *([held.pushed_at] if held.pushed_at else [])], default=None)
+            ),
+            # A manifest that has a subject is never without.
+            artifact_type=held.artifact_type or (held.media_type if held.subject else ""),
+            image_manifests=list(_children(held)) if self.flavour.tells_children else [],
+        )
+
+    def _list_versions(self, request: Any) -> Any:
+        full = self._full(request.parent)
+        page, token = self._page(request, sorted(self._at(full).manifests))
+        versions = [self._version_of(request.parent, full, digest, request.view) for digest in page]
+        return ar.ListVersionsResponse(versions=versions, next_page_token=token)
+
+    def _get_version(self, request: Any) -> Any:
+        package, _, digest = request.name.partition("/versions/")
+        full = self._full(package)
+        if digest not in self._at(full).manifests:
+            return _missing(request.name)
+        return self._version_of(package, full, digest, request.view)
+
+    def _version_of(self, package: str, full: str, digest: str, view: int) -> Any:
+        held = self._at(full).manifests[digest]
+        name = f"{package}/versions/{digest}"
+        tags = sorted(self._at(full).tags_of(digest))[:_RELATED_TAGS] if view == ar.VersionView.FULL else []
+        return ar.Version(
+            name=name,
+            create_time=_timestamp(held.pushed_at),
+            related_tags=[{"name": f"{package}/tags/{tag}", "version": name} for tag in tags],
+        )
+
+    def _list_tags(self, request: Any) -> Any:
+        tags = sorted(self._at(self._full(request.parent)).tags.items())
+        wanted = request.filter.removeprefix('version="').removesuffix('"')
+        found = [
+            {"name": f"{request.parent}/tags/{tag}", "version": f"{request.parent}/versions/{digest}"}
+            for tag, digest in tags
+            if not request.filter or wanted == f"{request.parent}/versions/{digest}"
+        ]
+        page, token = self._page(request, found, 35)
+        return ar.ListTagsResponse(tags=page, next_page_token=token)
+
+    def _get_tag(self, request: Any) -> Any:
+        package, _, tag = request.name.partition("/tags/")
+        digest = self._at(self._full(package)).tags.get(unquote(tag))
+        if digest is None:
+            return _missing(request.name)
+        return ar.Tag(name=request.name, version=f"{package}/versions/{digest}")
+
+    def _create_tag(self, request: Any) -> Any:
+        full = self._full(request.parent)
+        tag, digest = unquote(request.tag_id), request.tag.version.partition("/versions/")[2]
+        if tag in self._at(full).tags:
+            return Refusal(grpc.StatusCode.ALREADY_EXISTS, "the tag already exists")
+        if digest not in self._at(full).manifests:
+            return _missing(request.tag.version)
+        self.world.retag(full, tag, digest)
+        return ar.Tag(name=f"{request.parent}/tags/{tag}", version=request.tag.version)
+
+    def _delete_tag(self, request: Any) -> Any:
+        package, _, tag = request.name.partition("/tags/")
+        full = self._full(package)
+        if unquote(tag) not in self._at(full).tags:
+            return _missing(request.name)
+        if refused := tag_refusal(self._settings(full).immutable):
+            return refused
+        self._at(full).untag(unquote(tag))
+        return empty_pb2.Empty()
+
+    def _delete_version(self, request: Any) -> Any:
+        package, _, digest = request.name.partition("/versions/")
+        full = self._full(package)
+        if digest not in self._at(full).manifests:
+            return _missing(request.name)
+
+        def run() -> Refusal | None:
+            refused = refusal(
+                self._at(full), digest, force=request.force, immutable=self._settings(full).immutable
+            )
+            if refused is None:
+                delete(self.world, full, [digest])
+            return refused
+
+        return self._begun(run, ar.OperationMetadata())
+
+    def _batch_delete_versions(self, request: Any) -> Any:
+        full = self._full(request.parent)
+        if len(request.names) > self.flavour.batch:
+            return Refusal(grpc.StatusCode.INVALID_ARGUMENT, "too many versions in one request")
+        digests = [name.partition("/versions/")[2] for name in request.names]
+
+        def run() -> Refusal | None:
+            # It succeeds even for what the service would refuse.
+            if request.validate_only:
+                return None
+            refused = batch_refusal(self._at(full), digests, immutable=self._settings(full).immutable)
+            if refused is None:
+                delete(self.world, full, digests)
+            return refused
+
+        return self._begun(run, ar.BatchDeleteVersionsMetadata())
+
+    def _begun(self, run: Callable[[], Refusal | None], metadata: Any) -> Any:
+        polls = self.flavour.polls
+        operation = _Operation(
+            name=f"{self.parent}/operations/{next(self._numbers)}", run=run, metadata=metadata, polls=polls
+        )
+        self._operations[operation.name] = operation
+        if not polls:
+            operation.refusal = run()
+            operation.done = polls == 0
+        if operation.refusal is not None and not self.flavour.late:
+            return operation.refusal
+        return _told(operation)
+
+    def _get_operation(self, request: Any) -> Any:
+        operation = self._operations.get(request.name)
+        if operation is None:
+            return _missing(request.name)
+        if not operation.done and operation.polls is not None:
+            operation.polls -= 1
+            if operation.polls <= 0:
+                operation.refusal, operation.done = operation.run(), True
+        return _told(operation)
+
+    def _list_locations(self, request: Any) -> Any:
+        name = self.parent.rpartition("/")[2]
+        location = locations_pb2.Location(name=f"{request.name}/locations/{name}", location_id=name)
+        return locations_pb2.ListLocationsResponse(locations=[location])
+
+    def _test_permissions(self, request: Any) -> Any:
+        self._place(request.resource, "")
+        held = [right for right in request.permissions if self.rights is None or right in self.rights]
+        return iam_policy_pb2.TestIamPermissionsResponse(permissions=held)
+
+    def _place(self, name: str, below: str) -> str:
+        """The service's repository of a resource's name; a slash that isn't escaped leads nowhere."""
+        place, _, rest = name.removeprefix(f"{self.parent}/repositories/").partition("/")
+        if not name.startswith(f"{self.parent}/repositories/") or place not in self.repositories():
+            raise _Refused(_missing(name))
+        if rest.count("/") != below.count("/") + bool(below):
+            raise _Refused(_missing(name))
+        return place
+
+    def _full(self, package: str) -> str:
+        place = self._place(package, "packages")
+        return f"{place}/{unquote(package.rpartition('/')[2])}"
+
+    def _at(self, full: str) -> Repository:
+        return self.world.repositories.get(full) or Repository()
+
+    def _settings(self, full: str) -> Settings:
+        return self.repositories()[full.partition("/")[0]]
+
+
+class _Refused(Exception):
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
+def _refusing(answer: Callable[[Any], Any], request: Any) -> Any:
+    try:
+        return answer(request)
+    except _Refused as refused:
+        return refused.refusal
+
+
+def _missing(name: str) -> Refusal:
+    return Refusal(grpc.StatusCode.NOT_FOUND, f"Requested entity was not found: {name}")
+
+
+def _verb(method: str) -> str:
+    changing = ("Delete", "BatchDelete", "Create")
+    return "DELETE" if method.startswith(changing) else "GET"
+
+
+def _resource(request: Any) -> str:
+    return next(
+        str(getattr(request, field)) for field in ("name", "parent", "resource") if hasattr(request, field)
+    )
+
+
+def _raw_type(wrapped: Any) -> Any:
+    return type(wrapped.pb(wrapped()))
+
+
+def _unwrapped(message: Any) -> Any:
+    unwrap = getattr(type(message), "pb", None)
+    return message if unwrap is None else unwrap(message)
+
+
+def _timestamp(moment: Any) -> Any:
+    """Whole microseconds; ``None`` stays unset."""
+    if moment is None:
+        return None
+    made = timestamp_pb2.Timestamp()
+    made.FromDatetime(moment)
+    return made
+
+
+def _children(held: Held) -> Iterable[Mapping[str, str]]:
+    if not held.children:
+        return
+    for child in msgspec.json.decode(held.body)["manifests"]:
+        platform = child.get("platform", {})
+        yield {
+            "digest": child["digest"],
+            "media_type": child["mediaType"],
+            "architecture": platform.get("architecture", ""),
+            "os": platform.get("os", ""),
+        }
+
+
+def _told(operation: _Operation) -> Any:
+    told = operations_pb2.Operation(name=operation.name, done=operation.done)
+    told.metadata.Pack(_unwrapped(operation.metadata))
+    if not operation.done:
+        return told
+    if operation.refusal is not None:
+        told.error.code = operation.refusal.status.value[0]
+        told.error.message = operation.refusal.message
+    else:
+        told.response.Pack(empty_pb2.Empty())
+    return told
+
+
+def _status(code: grpc.StatusCode, message: str, *details: Any) -> Any:
+    packed = []
+    for detail in details:
+        wrapped = any_pb2.Any()
+        wrapped.Pack(detail)
+        packed.append(wrapped)
+    return rpc_status.to_status(status_pb2.Status(code=code.value[0], message=message, details=packed))
+
+
+def _before(fault: Fault) -> Any | None:
+    """What is answered instead, nothing being done."""
+    code = grpc.StatusCode
+    match fault.kind:
+        case FaultKind.THROTTLE:
+            wait = error_details_pb2.RetryInfo(
+                retry_delay=duration_pb2.Duration(seconds=int(fault.retry_after or 0))
+            )
+            return _status(code.RESOURCE_EXHAUSTED, "Quota exceeded for quota metric", wait)
+        case FaultKind.ERROR:
+            told = code.INTERNAL if fault.status == 500 else code.UNAVAILABLE
+            return _status(told, "The service is currently unavailable.")
+        case FaultKind.RESET:
+            return _status(code.UNAVAILABLE, "recvmsg:Connection reset by peer")
+        case FaultKind.CUT:
+            return _status(code.INTERNAL, "Received RST_STREAM with error code 2")
+        case FaultKind.UNAUTHORIZED:
+            return _status(code.UNAUTHENTICATED, "Request had invalid authentication credentials.")
+        case FaultKind.SLOW:
+            time.sleep(SLOW_SECONDS)
+    return None
+
+
+def _after(fault: Fault) -> Any | None:
+    """What is answered after all was done."""
+    if fault.kind is FaultKind.LOST_ANSWER:
+        return _status(grpc.StatusCode.UNAVAILABLE, "recvmsg:Connection reset by peer")
+    if fault.kind is FaultKind.GATEWAY:
+        return _status(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
+    return None
+
+
+class _Registry(OciServer):
+    """The same images by the distribution API, below the project's name."""
+
+    def __init__(self, service: GarServer) -> None:
+        self.service = service
+        super().__init__(service.world, OciFlavour(name="gar", referrers=True), access=Access())
+
+    def answer(self, request: Request) -> Answer:
+        if self.service.token is not None:
+            sent = request.headers.get("authorization")
+            if sent != f"Bearer {self.service.token}":
+                return Answer(status=401, headers={"WWW-Authenticate": 'Bearer realm="https://g.example/t"'})
+        rights = self.service.rights
+        if rights is not None and "artifactregistry.repositories.downloadArtifacts" not in rights:
+            return Answer(status=403, body=b'{"errors":[{"code":"DENIED","message":"Permission denied"}]}')
+        self.world = self.service.world
+        path = request.path.replace(f"/v2/{self.service.project}/", "/v2/", 1)
+        return super().answer(msgspec.structs.replace(request, path=path))
