@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, cast
 
 import msgspec
 
-from janitor.providers.keys import DockerHubKeys, GarKeys, InventoryKeys, Keys, OciKeys, OciLayoutKeys
+from janitor.providers.keys import (
+    DockerHubKeys,
+    GarKeys,
+    GhcrKeys,
+    InventoryKeys,
+    Keys,
+    OciKeys,
+    OciLayoutKeys,
+)
 
 if TYPE_CHECKING:
     from janitor.core.policy import RegistrySpec
@@ -48,6 +56,7 @@ PROVIDERS: Mapping[str, Provider] = {
             place="janitor.providers.dockerhub.registry:DockerHub",
         ),
         Provider(name="gar", keys=GarKeys, place="janitor.providers.gar:Gar"),
+        Provider(name="ghcr", keys=GhcrKeys, place="janitor.providers.ghcr.registry:Ghcr"),
         Provider(name="oci", keys=OciKeys, place="janitor.providers.oci:Oci"),
         Provider(name="oci-layout", keys=OciLayoutKeys, place="janitor.providers.oci_layout:OciLayout"),
         Provider(name="inventory", keys=InventoryKeys, place="janitor.providers.inventory:Inventory"),

@@ -11,12 +11,20 @@ from collections.abc import Callable, Iterable, Mapping
 import pytest
 
 from janitor.providers.interface import Forgetful
-from tests.conformance import dockerhub_stage, gar_stage, inventory_stage, layout_stage, oci_stage
+from tests.conformance import (
+    dockerhub_stage,
+    gar_stage,
+    ghcr_stage,
+    inventory_stage,
+    layout_stage,
+    oci_stage,
+)
 from tests.conformance.harness import Faults, Harness
 
 _ROWS: tuple[Harness, ...] = (
     *gar_stage.ROWS,
     *dockerhub_stage.ROWS,
+    *ghcr_stage.ROWS,
     *oci_stage.ROWS,
     *layout_stage.ROWS,
     *inventory_stage.ROWS,

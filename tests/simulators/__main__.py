@@ -28,6 +28,7 @@ class Serving(Protocol):
 PROTOCOLS: Mapping[str, str] = {
     "dockerhub": "tests.simulators.dockerhub",
     "gar": "tests.simulators.gar",
+    "ghcr": "tests.simulators.ghcr",
     "oci": "tests.simulators.oci",
 }
 
