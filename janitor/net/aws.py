@@ -123,6 +123,11 @@ class Aws:
         self._session: Any = None
         self._clients: dict[str, Any] = {}
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is an emulator that is asked, without TLS."""
+        return self._endpoint is not None and self._endpoint.startswith("http://")
+
     def service(self, name: str, meanings: Mapping[str, Meaning]) -> Service:
         """Give one service; ``meanings``: what its own error codes mean."""
         return Service(lambda: self._client(name), name, meanings)
@@ -231,7 +236,7 @@ class Aws:
             return self._endpoint
         if named := self._environ.get("AWS_ENDPOINT_URL_STS"):
             return named
-        return self._endpoint if self._endpoint and self._endpoint.startswith("http://") else None
+        return self._endpoint if self.is_plain else None
 
     def _usual_host(self, session: Any, name: str) -> str:
         """Where the service usually is: whether a proxy leads there is asked of this name."""

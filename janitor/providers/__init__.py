@@ -13,6 +13,7 @@ import msgspec
 
 from janitor.providers.keys import (
     DockerHubKeys,
+    EcrKeys,
     GarKeys,
     GhcrKeys,
     InventoryKeys,
@@ -55,6 +56,7 @@ PROVIDERS: Mapping[str, Provider] = {
             keys=DockerHubKeys,
             place="janitor.providers.dockerhub.registry:DockerHub",
         ),
+        Provider(name="ecr", keys=EcrKeys, place="janitor.providers.ecr.registry:Ecr"),
         Provider(name="gar", keys=GarKeys, place="janitor.providers.gar:Gar"),
         Provider(name="ghcr", keys=GhcrKeys, place="janitor.providers.ghcr.registry:Ghcr"),
         Provider(name="oci", keys=OciKeys, place="janitor.providers.oci:Oci"),

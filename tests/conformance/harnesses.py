@@ -13,6 +13,7 @@ import pytest
 from janitor.providers.interface import Forgetful
 from tests.conformance import (
     dockerhub_stage,
+    ecr_stage,
     gar_stage,
     ghcr_stage,
     inventory_stage,
@@ -22,6 +23,7 @@ from tests.conformance import (
 from tests.conformance.harness import Faults, Harness
 
 _ROWS: tuple[Harness, ...] = (
+    *ecr_stage.ROWS,
     *gar_stage.ROWS,
     *dockerhub_stage.ROWS,
     *ghcr_stage.ROWS,

@@ -72,7 +72,7 @@ def test_a_tag_that_is_on_another_image_by_now_stays_there(harness: Harness, sta
     assert first in stage.held(harness.a)
 
 
-@on(restores=False)
+@on(restores=False, archives=False)
 def test_what_can_not_bring_back_says_so(harness: Harness, stage_of: StageOf) -> None:
     stage = stage_of(harness, small(harness))
     images = stage.images(harness.a, [stage.world[harness.a].tags["1"]])

@@ -29,6 +29,7 @@ PROTOCOLS: Mapping[str, str] = {
     "dockerhub": "tests.simulators.dockerhub",
     "gar": "tests.simulators.gar",
     "ghcr": "tests.simulators.ghcr",
+    "ecr": "tests.simulators.ecr",
     "oci": "tests.simulators.oci",
 }
 

@@ -1,0 +1,144 @@
+"""What AWS asks of every request: a signature of known credentials, for this service and region; and STS.
+
+Signatures are not worked out again, their scope is: a request that was signed for another service or region,
+by unknown keys, or by keys of a session without its token, is refused as AWS refuses it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+
+from tests.simulators.server import Answer, Request
+
+ACCOUNT = "123456789012"
+_AUTHORIZATION = re.compile(
+    r"AWS4-HMAC-SHA256 "
+    r"Credential=(?P<key>[^/,]+)/\d{8}/(?P<region>[^/,]+)/(?P<service>[^/,]+)/aws4_request, ?"
+    r"SignedHeaders=(?P<signed>[^,]+), ?Signature=[0-9a-f]{64}"
+)
+
+
+class Refusal(Exception):
+    """What AWS answers instead: an error code, a message, a status."""
+
+    def __init__(self, code: str, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
+
+    def answer(self) -> Answer:
+        answer = reply({"__type": self.code, "message": str(self)})
+        return msgspec.structs.replace(answer, status=self.status)
+
+
+def reply(document: Mapping[str, Any]) -> Answer:
+    """An answer of the JSON 1.1 protocol."""
+    return Answer(headers={"Content-Type": "application/x-amz-json-1.1"}, body=json.dumps(document).encode())
+
+
+class Role(msgspec.Struct, frozen=True, kw_only=True):
+    """A role that may be taken on. ``uses``: requests until its credentials have expired."""
+
+    arn: str
+    external_id: str | None = None
+    uses: int | None = None
+
+
+class Credentials(msgspec.Struct, kw_only=True):
+    """Keys that are known; ``token``: of a session, which must come along."""
+
+    arn: str
+    token: str | None = None
+    uses: int | None = None
+
+
+class Door:
+    """Who may come in, and by which role."""
+
+    def __init__(self, *, region: str, roles: tuple[Role, ...] = (), arn: str | None = None) -> None:
+        self.region = region
+        self.roles = {role.arn: role for role in roles}
+        self.keys: dict[str, Credentials] = {
+            "AKIDTEST": Credentials(arn=arn or f"arn:aws:iam::{ACCOUNT}:user/janitor")
+        }
+        self.taken_on = 0
+
+    def come_in(self, request: Request, service: str) -> Credentials:
+        """Whose request it is; raises Refusal."""
+        found = _AUTHORIZATION.fullmatch(request.headers.get("authorization", ""))
+        if found is None:
+            raise Refusal("MissingAuthenticationTokenException", "Missing Authentication Token", 403)
+        if (found["region"], found["service"]) != (self.region, service):
+            message = f"Credential should be scoped to a valid region: {found['region']}/{found['service']}"
+            # The real message goes on with all that was signed, a session's token included.
+            raise Refusal("InvalidSignatureException", f"{message}\n\nx-amz-security-token:SECRET", 403)
+        signed = set(found["signed"].split(";"))
+        if not {"host", "x-amz-date"} | {"x-amz-target"} & request.headers.keys() <= signed:
+            raise Refusal("IncompleteSignature", f"not signed: {found['signed']}", 403)
+        credentials = self.keys.get(found["key"])
+        if credentials is None or credentials.token != request.headers.get("x-amz-security-token"):
+            message = "The security token included in the request is invalid."
+            raise Refusal("UnrecognizedClientException", message)
+        if credentials.uses is not None:
+            if credentials.uses == 0:
+                raise Refusal(
+                    "ExpiredTokenException", "The security token included in the request is expired"
+                )
+            credentials.uses -= 1
+        return credentials
+
+    def sts(self, request: Request) -> Answer:
+        """The two operations of STS that a client needs to know who it is, and to be another."""
+        form = parse_qs(request.body.decode())
+        action = form["Action"][0]
+        try:
+            told = self._told(self.come_in(request, "sts"), action, form)
+        except Refusal as exc:
+            error = f"<Error><Type>Sender</Type><Code>{exc.code}</Code><Message>{exc}</Message></Error>"
+            return _xml(f"<ErrorResponse {_XMLNS}>{error}</ErrorResponse>", exc.status)
+        result = f"<{action}Result>{told}</{action}Result>"
+        return _xml(f"<{action}Response {_XMLNS}>{result}</{action}Response>")
+
+    def _told(self, caller: Credentials, action: str, form: Mapping[str, list[str]]) -> str:
+        if action == "AssumeRole":
+            return self._assume(form)
+        if action != "GetCallerIdentity":
+            raise Refusal("InvalidAction", f"Could not find operation {action}")
+        account = caller.arn.split(":")[4]
+        return f"<Arn>{caller.arn}</Arn><UserId>AIDA</UserId><Account>{account}</Account>"
+
+    def _assume(self, form: Mapping[str, list[str]]) -> str:
+        arn = form["RoleArn"][0]
+        role = self.roles.get(arn)
+        if role is None or role.external_id != form.get("ExternalId", [None])[0]:
+            message = f"User is not authorized to perform: sts:AssumeRole on resource: {arn}"
+            raise Refusal("AccessDenied", message, 403)
+        self.taken_on += 1
+        key, token = f"ASIA{self.taken_on:08}", f"session-{self.taken_on}"
+        _, _, _, _, account, name = arn.split(":")
+        session = (
+            f"arn:aws:sts::{account}:assumed-role/{name.rpartition('/')[2]}/{form['RoleSessionName'][0]}"
+        )
+        self.keys[key] = Credentials(arn=session, token=token, uses=role.uses)
+        # Of what ends in a minute the client takes a new one before each request; else it lasts an hour.
+        life = timedelta(hours=1) if role.uses is None else timedelta(minutes=1)
+        until = (datetime.now(UTC) + life).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return (
+            f"<Credentials><AccessKeyId>{key}</AccessKeyId><SecretAccessKey>secret</SecretAccessKey>"
+            f"<SessionToken>{token}</SessionToken><Expiration>{until}</Expiration></Credentials>"
+            f"<AssumedRoleUser><Arn>{session}</Arn><AssumedRoleId>AROA:x</AssumedRoleId></AssumedRoleUser>"
+        )
+
+
+_XMLNS = 'xmlns="https://sts.amazonaws.com/doc/2011-06-15/"'
+
+
+def _xml(text: str, status: int = 200) -> Answer:
+    return Answer(status=status, headers={"Content-Type": "text/xml"}, body=text.encode())
