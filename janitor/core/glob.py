@@ -7,10 +7,14 @@ as such, because those are matched without an automaton.
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 # Deeper than anybody writes; RE2 itself gives up at 1000.
 _MAX_DEPTH = 50
+# What stands for itself, wherever it stands.
+_PLAIN = re.compile(r"[^*?\[\]{},\\]+")
 
 
 class GlobError(ValueError):
@@ -54,7 +58,12 @@ class _Reader:
 
     def read(self) -> Glob:
         while self._at < len(self._text):
-            self._step()
+            plain = _PLAIN.match(self._text, self._at)
+            if plain is None:
+                self._step()
+            else:
+                self._at = plain.end()
+                self._literal(plain[0])
         if self._depth:
             raise GlobError("a { is never closed; write \\{ for the character")
         return Glob(expression="(?s)" + "".join(self._parts), literal=self._plain, prefix=self._prefix)
@@ -81,14 +90,14 @@ class _Reader:
                 raise GlobError("a ] closes nothing; write \\] for the character")
             case "\\":
                 self._literal(self._escaped())
-            case _:
+            case _:  # a comma, outside of braces
                 self._literal(character)
 
-    def _literal(self, character: str) -> None:
-        self._parts.append(_quoted(character))
+    def _literal(self, text: str) -> None:
+        self._parts += map(_quoted, text)
         self._prefix = None
         if self._plain is not None:
-            self._plain += character
+            self._plain += text
 
     def _special(self, expression: str) -> None:
         self._parts.append(expression)

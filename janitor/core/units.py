@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _DURATION_UNITS = {
     "y": timedelta(days=365),
@@ -69,6 +70,8 @@ _TIME = (
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 
 
+# Policies repeat their durations.
+@lru_cache(maxsize=1024)
 def parse_duration(text: str) -> timedelta:
     """Read ``90m``, ``12h``, ``30d``, ``2w``, ``1y`` (365 days), or joined ones, the larger unit first."""
     if len(text) > _MAX_TEXT or not _DURATION.fullmatch(text):

@@ -12,10 +12,13 @@ import os
 import re
 import stat
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from janitor.core.pattern import TagMatcher
 from janitor.core.policy import Limits, Policy, PolicySet, Protect, RegistrySpec, Rule, Where
 from janitor.errors import PolicyError, Problem
 from janitor.policyfile.nodes import Node, Problems, shown
@@ -171,8 +174,11 @@ def _merge(reader: Reader, files: Sequence[ParsedFile]) -> PolicySet:
     if not reader.problems:
         _check_rule_names(reader.problems, policies)
     _check_places(reader, registries)
-    for use in (use for file in files for use in file.uses):
-        _check_use(reader, use, names)
+    uses = [use for file in files for use in file.uses]
+    matcher = TagMatcher([use.patterns for use in uses])
+    matched = reduce(or_, map(matcher.select, names), 0)
+    for place, use in enumerate(uses):
+        _check_use(reader, use, names, matches=bool(matched >> place & 1))
     return PolicySet(
         registries=tuple(placed.value for placed in registries),
         protect=Protect(
@@ -261,7 +267,7 @@ def _check_places(reader: Reader, registries: Sequence[Placed[RegistrySpec]]) ->
         known.append((place, placed))
 
 
-def _check_use(reader: Reader, use: RegistryUse, names: Collection[str]) -> None:
+def _check_use(reader: Reader, use: RegistryUse, names: Collection[str], *, matches: bool) -> None:
     """A literal name that no registry has is a slip; behind a ``!`` it would let more go than was meant."""
     if not names:
         if use.covers:
@@ -276,7 +282,7 @@ def _check_use(reader: Reader, use: RegistryUse, names: Collection[str]) -> None
         near = reader.suggestion(text, names)
         message = f'registries: there is no registry "{shown(text)}"; there {_are(names)}'
         reader.problems.add(use.node, message, near)
-    if use.covers and len(reader.problems) == before and not any(map(use.patterns.selects, names)):
+    if use.covers and len(reader.problems) == before and not matches:
         reader.problems.add(use.node, f"registries: this matches no registry; there {_are(names)}")
 
 

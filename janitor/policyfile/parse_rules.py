@@ -112,7 +112,7 @@ def _rule(reader: Reader, rule: Block, name: str, zone: tzinfo, uses: list[Regis
         reader.problems.add(rule.node, message, hint)
     for side in sides:
         node = rule.nodes[side]
-        block = reader.block(node, SIDES[side], f"{side} of a rule", elsewhere=_elsewhere_than(side))
+        block = reader.block(node, SIDES[side], f"{side} of a rule", elsewhere=_ELSEWHERE[side])
         if block is None:
             continue
         values = read_values(reader, block, SIDES[side])
@@ -270,6 +270,9 @@ def _elsewhere_than(side: Side) -> Any:
         return None
 
     return elsewhere
+
+
+_ELSEWHERE = {side: _elsewhere_than(side) for side in Side}
 
 
 def _elsewhere_than_rule(key: str) -> tuple[str, str] | None:

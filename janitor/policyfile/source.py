@@ -134,14 +134,14 @@ class _Builder:
     def _scalar(self, event: Any) -> None:
         mark = event.start_mark
         line, column = mark.line + 1, mark.column + 1
+        text, plain = event.value, event.implicit[0]
         if event.tag is not None:
             self._refuse_tag(event)
-        node = Scalar(self._source, line, column, event.value, event.implicit[0])
-        if event.tag is not None and not event.value:
-            # What was read as a tag was meant as a text that begins with "!": go on with that.
-            node = Scalar(self._source, line, column, self._word(line, column), plain=False)
+            if not text:
+                # What was read as a tag was meant as a text that begins with "!": go on with that.
+                text, plain = self._word(line, column), False
         self._count(1, line, column)
-        self._put(node, 1, 1, event.anchor)
+        self._put(Scalar(self._source, line, column, text, plain), 1, 1, event.anchor)
 
     def _start(self, event: Any) -> None:
         if event.tag is not None:
