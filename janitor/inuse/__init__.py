@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from janitor.core.use import InUse
-from janitor.inuse.keys import FileKeys, ManifestsKeys, UrlKeys
+from janitor.inuse.keys import FileKeys, KubernetesKeys, ManifestsKeys, UrlKeys
 
 if TYPE_CHECKING:
     import threading
@@ -39,6 +39,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 SOURCES: Mapping[str, Row] = {
     row.kind: row
     for row in (
+        Row(kind="kubernetes", keys=KubernetesKeys, place="janitor.inuse.kubernetes:KubernetesSource"),
         Row(kind="manifests", keys=ManifestsKeys, place="janitor.inuse.manifests:ManifestsSource"),
         Row(kind="file", keys=FileKeys, place="janitor.inuse.file:FileSource"),
         Row(kind="url", keys=UrlKeys, place="janitor.inuse.url:UrlSource"),

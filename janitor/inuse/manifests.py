@@ -140,6 +140,7 @@ class _Manifest:
         self._found = found
         self._mentions = Mentions(
             found,
+            owner="the chart",
             unrendered="not rendered; render templates first, then read them",
             undecided="render it first",
         )

@@ -19,6 +19,8 @@ from collections.abc import Mapping
 from janitor.core.reference import Reference
 from janitor.inuse.interface import Findings
 
+VOLUME_KEYS = ("reference", "imageRef")  # of an image volume of a pod, and of its status
+
 _TEMPLATE = re.compile(r"\{\{|[$<%]")  # none of these can stand in a reference
 
 
@@ -26,11 +28,12 @@ class Mentions:
     """Takes what stands at such keys into the findings of a source.
 
     ``unrendered`` and ``undecided`` finish the sentence that says what to do about a template, and about a
-    name without tag and digest. Every ``place`` says where, as messages show it.
+    name without tag and digest, which ``owner`` decides. Every ``place`` says where, as messages show it.
     """
 
-    def __init__(self, found: Findings, *, unrendered: str, undecided: str) -> None:
+    def __init__(self, found: Findings, *, owner: str, unrendered: str, undecided: str) -> None:
         self._found = found
+        self._owner = owner
         self._unrendered = unrendered
         self._undecided = undecided
 
@@ -50,7 +53,7 @@ class Mentions:
 
     def mapping(self, fields: Mapping[str, str], place: str) -> None:
         """Take ``image: {…}``, of which ``fields`` are the texts."""
-        for name in ("reference", "imageRef"):
+        for name in VOLUME_KEYS:
             if name in fields:
                 self.text(fields[name], place)
         repository = fields.get("repository")
@@ -58,7 +61,7 @@ class Mentions:
             return
         registry = fields.get("registry")
         name = f"{registry}/{repository}" if registry else repository
-        self._placed(name, fields, place, tag="tag", decides="the chart")
+        self._placed(name, fields, place, tag="tag", decides=self._owner)
 
     def override(self, item: str | Mapping[str, str], place: str) -> None:
         """Take one entry of ``images``: a text, or the texts of a mapping."""

@@ -26,6 +26,8 @@ class Serving(Protocol):
 
 # Each module has ``serve(world, port, flavour)``; a flavour of ``None`` is its usual one.
 PROTOCOLS: Mapping[str, str] = {
+    "acr": "tests.simulators.acr",
+    "kubernetes": "tests.simulators.kubernetes",
     "dockerhub": "tests.simulators.dockerhub",
     "gar": "tests.simulators.gar",
     "ghcr": "tests.simulators.ghcr",
