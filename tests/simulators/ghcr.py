@@ -158,6 +158,7 @@ class GhcrApi(Server):
     """The API. ``page_cap``: entries of a page at most; ``quota``: requests an hour.
 
     ``used`` are the scopes that its answers took so far. ``clock``: monotonic seconds, for what is rationed.
+    ``meanwhile`` is called after each answer is made: what happens between one request and the next.
     """
 
     def __init__(
@@ -180,6 +181,7 @@ class GhcrApi(Server):
         self.quota = quota
         self.foreign = "http://127.0.0.1:1"
         self.used: set[str] = set()
+        self.meanwhile: Callable[[Request], None] = lambda _: None
         self.left = quota
         self._clock = clock
         self._hour = clock()
@@ -188,6 +190,7 @@ class GhcrApi(Server):
 
     def answer(self, request: Request) -> Answer:
         answer = self._refused(request) or self._route(request)
+        self.meanwhile(request)
         headers = {**self._limits(), **answer.headers}
         if self.token.scopes is not None:
             # Of classic tokens alone; the scopes of others are nobody's business.
@@ -421,7 +424,7 @@ class _Door(Guard):
         return base64.b64decode(basic).decode().partition(":")[2] == self.token_of.value
 
 
-GHCR = Flavour(name="ghcr", catalogue=False, deletes=False)
+GHCR = Flavour(name="ghcr", catalogue=False, deletes=False, delete_scope="pull")
 
 
 class GhcrRegistry(OciServer):
