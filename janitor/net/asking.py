@@ -68,7 +68,8 @@ class Request(msgspec.Struct, kw_only=True):
     """One request and how its answer is taken.
 
     ``what`` is asked for, as messages say it. ``failed`` makes the trouble of a status that is no success,
-    from the answer, ``what``, and what the registry said. ``turns``: as how many requests a second it counts.
+    from the answer, ``what``, and what the registry said. ``turns`` and ``finishing`` as
+    the gate has them.
     ``finishing``: it ends what was begun, and is sent after a stop too. ``lost`` counts the attempts that got
     no answer.
     """
@@ -171,7 +172,9 @@ class Asking:
                     request.lost += 1
                 raise
 
-        return self._caller.call(send, purpose=request.purpose, turns=request.turns)
+        return self._caller.call(
+            send, purpose=request.purpose, turns=request.turns, finishing=request.finishing
+        )
 
     def _exchange(self, request: Request, read: Callable[[Response], T], sent: str | None) -> T | _Challenged:
         headers = dict(request.headers)

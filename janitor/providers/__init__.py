@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 import msgspec
 
 from janitor.providers.keys import (
+    AcrKeys,
     DockerHubKeys,
     EcrKeys,
     GarKeys,
@@ -51,6 +52,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
 PROVIDERS: Mapping[str, Provider] = {
     row.name: row
     for row in (
+        Provider(name="acr", keys=AcrKeys, place="janitor.providers.acr.registry:Acr"),
         Provider(
             name="dockerhub",
             keys=DockerHubKeys,

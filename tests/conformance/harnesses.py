@@ -12,6 +12,7 @@ import pytest
 
 from janitor.providers.interface import Forgetful
 from tests.conformance import (
+    acr_stage,
     dockerhub_stage,
     ecr_stage,
     gar_stage,
@@ -23,6 +24,7 @@ from tests.conformance import (
 from tests.conformance.harness import Faults, Harness
 
 _ROWS: tuple[Harness, ...] = (
+    *acr_stage.ROWS,
     *ecr_stage.ROWS,
     *gar_stage.ROWS,
     *dockerhub_stage.ROWS,
