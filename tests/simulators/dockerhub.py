@@ -16,6 +16,7 @@ from email.utils import format_datetime
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from janitor.core.image import ImageType
 from tests.simulators.access import Access, Scheme
@@ -70,13 +71,19 @@ _REPOSITORY = r"(?P<repository>[a-z0-9._-]+)"
 
 
 class HubServer(Server):
-    """The Hub API of one namespace."""
+    """The Hub API of one namespace.
+
+    ``tells``: fields of every tag that are told otherwise, ``UNSET`` not at all. ``then``: done after each
+    answer, while others read on. ``late``: time that passed beside the clock.
+    """
 
     def __init__(self, world: World | None = None, plan: Plan = TEAM, *, port: int = 0) -> None:
         self.plan = plan
         self.foreign = "http://127.0.0.1:1"
         self.late = timedelta()
         self.clock: Callable[[], datetime] = lambda: self.world.now
+        self.tells: dict[str, Any] = {}
+        self.then: Callable[[Request], None] = lambda _: None
         self.used: set[str] = set()
         self.pulled_tags: dict[tuple[str, str], datetime] = {}
         self._tokens: dict[str, datetime] = {}
@@ -101,7 +108,9 @@ class HubServer(Server):
         self._tokens.clear()
 
     def answer(self, request: Request) -> Answer:
-        return self._dated(self._limited() or self._answered(request))
+        answer = self._dated(self._limited() or self._answered(request))
+        self.then(request)
+        return answer
 
     def spoil(self, fault: Fault, request: Request) -> Answer:
         match fault.kind:
@@ -242,14 +251,14 @@ class HubServer(Server):
         place = self.world[repository]
         # The last that changed comes first: a push moves everything behind it by one place.
         latest = sorted(place.tags, key=lambda tag: (place.tagged_at[tag], tag), reverse=True)
-        return self._page(request, [self._tag_of(repository, tag) for tag in latest])
+        return self._page(request, [self.tag_of(repository, tag) for tag in latest])
 
     def _tag(self, request: Request, repository: str, tag: str) -> Answer:
         if not self._sees(request, repository) or tag not in self.world[repository].tags:
             return _said(404, message=f"tag '{tag}' not found", detail="Not found")
         if request.method == "GET":
             self.used.add("read")
-            return _json(self._tag_of(repository, tag))
+            return _json(self.tag_of(repository, tag))
         if request.method != "DELETE":
             return _said(405, detail=f'Method "{request.method}" not allowed.')
         self.used.add("delete")
@@ -277,6 +286,11 @@ class HubServer(Server):
         joint = "&" if "?" in target else "?"
         following = self._absolute(f"{target}{joint}page={number + 1}") if more else None
         return _json({"count": len(entries), "next": following, "previous": None, "results": page})
+
+    def tag_of(self, repository: str, tag: str) -> dict[str, Any]:
+        """All that is told of a tag."""
+        document = self._tag_of(repository, tag) | self.tells
+        return {key: value for key, value in document.items() if value is not UNSET}
 
     def _tag_of(self, repository: str, tag: str) -> dict[str, Any]:
         place = self.world[repository]

@@ -178,7 +178,7 @@ class Looker(msgspec.Struct, frozen=True, kw_only=True):
             yield Finding(about="clock", level=Level.OK, message="the clock agrees with Docker Hub's")
             return
         side = "ahead of" if ahead > timedelta() else "behind"
-        minutes = abs(ahead) // timedelta(minutes=1)
+        minutes = round(abs(ahead) / timedelta(minutes=1))
         message = f"this machine's clock is {minutes:,} minutes {side} Docker Hub's"
         yield Finding(about="clock", level=Level.WARNING, message=message, advice="set it: ages depend on it")
 

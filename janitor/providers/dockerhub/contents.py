@@ -22,8 +22,6 @@ from janitor.core.image import Image, ImageType
 from janitor.core.known import Known
 from janitor.core.manifest import (
     INDEX_TYPES,
-    Descriptor,
-    ManifestError,
     is_fallback_tag,
     parse_manifest,
     plain_media_type,
@@ -142,6 +140,15 @@ def _add(told: Told, platform: TagImage) -> None:
     told.size = platform.size or told.size
 
 
+class _Found(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found of a digest; ``known`` is ``None`` where the registry doesn't hold it."""
+
+    digest: str
+    known: Known | None
+    referrers: tuple[str, ...] = ()
+    said: Mapping[str, Known] = {}
+
+
 class Reader:
     """Reads a repository of which the tags were listed."""
 
@@ -159,7 +166,6 @@ class Reader:
         self._configs = configs
         self._workers = workers
         self._told: Mapping[str, Told] = {}
-        self._described: dict[str, Descriptor] = {}
         self.known = dict(known)
 
     def read(self, pointers: Sequence[Pointer]) -> Contents:
@@ -182,52 +188,64 @@ class Reader:
         seen = {*reached, *digests}
         for depth in range(MAX_DEPTH):
             following: dict[str, None] = {}
-            for digest, known, referrers in each(self._find, digests, workers=self._workers):
-                if known is None:
+            for found in each(self._find, digests, workers=self._workers):
+                if found.known is None:
                     if tagged and depth == 0:
-                        raise Moved(", ".join(self._told[digest].tags))
+                        raise Moved(", ".join(self._told[found.digest].tags))
                     continue
-                reached[digest] = self.known[digest] = known
-                following.update(dict.fromkeys((*known.children, *referrers)))
+                reached[found.digest] = self.known[found.digest] = found.known
+                following.update(dict.fromkeys((*found.known.children, *found.referrers)))
+                for digest, known in found.said.items():
+                    self.known.setdefault(digest, known)
             digests = [digest for digest in following if digest not in seen]
             if not digests:
                 return
             seen.update(digests)
         raise Malformed(f"{self._repository} has indexes or referrers nested more than {MAX_DEPTH} deep")
 
-    def _find(self, digest: str) -> tuple[str, Known | None, tuple[str, ...]]:
-        """Find out all about a digest: what it is, and what refers to it."""
+    def _find(self, digest: str) -> _Found:
+        """Find out all about a digest: what it is, what it says of its children, and what refers to it."""
         known = self.known.get(digest)
-        if known is None or (self._configs and known.labels is None and known.config_digest is None):
-            known = self._said(digest) if known is None else None
+        said: dict[str, Known] = {}
+        if known is not None and self._configs and known.labels is None and known.config_digest is None:
+            known = None  # it was said, never read
+        elif known is None and not self._configs:
+            known = self._said(digest)
+        if known is None:
             try:
-                known = known or self._read(digest)
+                body = self._api.manifest(self._repository, digest)
             except Gone:
-                return digest, None, ()
+                return _Found(digest=digest, known=None)
+            known = known_of(body, self._repository)
+            if not self._configs:
+                said = self._said_of_children(body)
         if self._configs:
             known = with_config(self._api, self._repository, known)
-        return digest, known, self._api.referrers(self._repository, digest)
-
-    def _read(self, digest: str) -> Known:
-        body = self._api.manifest(self._repository, digest)
-        self._described.update((child.digest, child) for child in _children(body, self._repository))
-        return known_of(body, self._repository)
+        referrers = self._api.referrers(self._repository, digest)
+        return _Found(digest=digest, known=known, referrers=referrers, said=said)
 
     def _said(self, digest: str) -> Known | None:
-        """What Docker Hub and the index that names it say of a manifest; ``None``: it must be read."""
+        """Tell what Docker Hub says of what a tag names; ``None``: it must be read."""
         told = self._told.get(digest)
-        if told is None or self._configs:
+        if told is None or told.media_type not in _PLAIN:
             return None
-        described = self._described.get(digest)
-        media_type = told.media_type or (plain_media_type(described.media_type) if described else None)
-        if media_type not in _PLAIN or (described and described.artifact_type):
-            return None
-        if told.is_image and not told.is_artifact:
-            return Known(media_type=media_type, type=ImageType.IMAGE)
-        if described and described.annotations.get(_ATTESTATION[0]) == _ATTESTATION[1]:
-            return Known(media_type=media_type, type=ImageType.ATTESTATION)
-        by_tag = _of_scheme(told.tags)
-        return Known(media_type=media_type, type=by_tag) if by_tag else None
+        kind = _of_scheme(told.tags)
+        if kind is None and told.is_image and not told.is_artifact:
+            kind = ImageType.IMAGE
+        return Known(media_type=told.media_type, type=kind) if kind else None
+
+    def _said_of_children(self, body: Body) -> dict[str, Known]:
+        """Tell what an index and Docker Hub say of its children; those that aren't here must be read."""
+        said: dict[str, Known] = {}
+        for child in parse_manifest(body.content, body.media_type).children:
+            told, media_type = self._told.get(child.digest), plain_media_type(child.media_type)
+            if told is None or told.is_artifact or child.artifact_type or media_type not in _PLAIN:
+                continue
+            if told.is_image:
+                said[child.digest] = Known(media_type=media_type, type=ImageType.IMAGE)
+            elif child.annotations.get(_ATTESTATION[0]) == _ATTESTATION[1]:
+                said[child.digest] = Known(media_type=media_type, type=ImageType.ATTESTATION)
+        return said
 
     def _forgotten(self, reached: Mapping[str, Known], locked: Mapping[str, str]) -> list[str]:
         """Tell what is known, was not reached, and is still there."""
@@ -248,13 +266,6 @@ class Reader:
     def _locked(self, digest: str, media_type: str) -> Image:
         known = Known(media_type=media_type, type=ImageType.IMAGE)
         return msgspec.structs.replace(self._image(digest, known), locked=True)
-
-
-def _children(body: Body, repository: str) -> tuple[Descriptor, ...]:
-    try:
-        return parse_manifest(body.content, body.media_type).children
-    except ManifestError as exc:
-        raise Malformed(f"{repository}@{body.digest}: {exc}") from exc
 
 
 def _of_scheme(tags: Sequence[str]) -> ImageType | None:

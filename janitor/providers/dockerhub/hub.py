@@ -61,7 +61,7 @@ class Hub:
             f"the repositories of {namespace}",
             lambda each: each.name,
         )
-        return tuple(check_name(each.name) for each in found)
+        return tuple(check_repository(each.name) for each in found)
 
     def repository(self, namespace: str, repository: str) -> Repository:
         """Read one repository; raises Gone where it isn't, or may not be seen."""
@@ -166,9 +166,16 @@ class Hub:
         return hub_trouble(response, what, said, self._now)
 
 
+def check_repository(name: str) -> str:
+    """Return the name of a repository or a namespace, if it is one: one part of a name."""
+    if "/" in check_name(name):
+        raise Malformed(f"{name!r} is no name that a repository or a namespace of Docker Hub can have")
+    return name
+
+
 def _stamps(page: Page[N], stamp: Callable[[N], object]) -> list[tuple[str, object]]:
     return [(each.name, stamp(each)) for each in page.results]
 
 
 def _quoted(name: str) -> str:
-    return quote(check_name(name), safe="")
+    return quote(check_repository(name), safe="")

@@ -19,13 +19,12 @@ from janitor.errors import Denied, Gone, Malformed, Unreachable
 from janitor.net.bearer import Authenticator
 from janitor.net.distribution import Distribution
 from janitor.net.dockerconfig import Credentials
-from janitor.net.grammar import check_name
 from janitor.net.http import origin_of
 from janitor.parallel import each
 from janitor.providers.dockerhub.answers import deletion_trouble, registry_trouble
 from janitor.providers.dockerhub.checking import Looker
 from janitor.providers.dockerhub.contents import Moved, Pointer, Reader, point
-from janitor.providers.dockerhub.hub import Hub
+from janitor.providers.dockerhub.hub import Hub, check_repository
 from janitor.providers.dockerhub.immutable import ImmutableTags
 from janitor.providers.dockerhub.meter import Meter
 from janitor.providers.dockerhub.removal import Remover
@@ -98,8 +97,7 @@ class DockerHub(Registry):
     def open(cls, spec: RegistrySpec, context: Context) -> Self:
         """Make the registry; asks nothing and reads no credentials yet."""
         keys = cast("DockerHubKeys", spec.keys)
-        if "/" in check_name(keys.namespace):
-            raise Malformed(f"{spec.name}: a namespace is one name, not {keys.namespace}")
+        check_repository(keys.namespace)
         for endpoint in filter(None, (keys.endpoint, keys.registry_endpoint)):
             origin_of(endpoint)
             if "@" in endpoint or "?" in endpoint:
@@ -135,7 +133,7 @@ class DockerHub(Registry):
         names = self._spec.repositories
         if names is None:
             names = self._hub.repositories(self._namespace)
-        for name in sorted(set(map(check_name, names))):
+        for name in sorted(set(map(check_repository, names))):
             if only.wants(name):
                 yield Unit(name=name)
 

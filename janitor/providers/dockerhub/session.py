@@ -26,6 +26,9 @@ from janitor.providers.interface import Context
 ACCOUNT = Scope("account", "", ())
 LIFE_S = 600.0  # of a token that doesn't say
 USED_OF_LIFE = 0.8
+# A token that is refused so soon after one that was refused is good, and lacks a right: whoever may not
+# delete would else log in for each image.
+RENEWED_ONCE_S = 60.0
 _ANSWER_LIMIT = 1 << 20
 _NOT_THERE = frozenset({404, 405})
 
@@ -79,6 +82,7 @@ class Session:
         self._context = context
         self._lock = threading.Lock()
         self._held: _Held | None = None
+        self._refused_at = float("-inf")
 
     @property
     def account(self) -> Account:
@@ -90,11 +94,17 @@ class Session:
         return f"Bearer {self._token()}"
 
     def learn(self, response: Response, scope: Scope, sent: str | None) -> bool:  # noqa: ARG002 - as above
-        """Forget a token that was not good; one that was renewed meanwhile stays."""
+        """Forget a token that was not good, unless it was renewed for that just now: then it lacks a right."""
         with self._lock:
-            if self._held is not None and sent == f"Bearer {self._held.value}":
-                self._held = None
-        return True
+            held = self._held
+            if held is None or sent != f"Bearer {held.value}":
+                return True  # another thread renewed it meanwhile
+            now = self._context.clock()
+            if now - self._refused_at < RENEWED_ONCE_S:
+                return False
+            self._held = None
+            self._refused_at = now
+            return True
 
     def accepted(self, sent: str | None) -> None:
         """Nothing to learn from that."""
