@@ -69,9 +69,7 @@ class Request(msgspec.Struct, kw_only=True):
 
     ``what`` is asked for, as messages say it. ``failed`` makes the trouble of a status that is no success,
     from the answer, ``what``, and what the registry said. ``turns`` and ``finishing`` as
-    the gate has them.
-    ``finishing``: it ends what was begun, and is sent after a stop too. ``lost`` counts the attempts that got
-    no answer.
+    the gate has them. ``lost`` counts the attempts that got no answer.
     """
 
     method: str = "GET"

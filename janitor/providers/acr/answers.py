@@ -140,6 +140,24 @@ class Deleted(msgspec.Struct, frozen=True, kw_only=True):
             yield check_digest(entry.digest), entry
 
 
+class _Descriptor(msgspec.Struct, frozen=True, kw_only=True):
+    digest: str
+
+
+class Referrers(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of referrers: an index, of which only the digests are believed."""
+
+    manifests: tuple[_Descriptor, ...] | None
+
+    def __len__(self) -> int:
+        return len(self.manifests or ())
+
+    def items(self) -> Iterator[tuple[str, str]]:
+        """Yield the digests, each as its own value."""
+        for entry in self.manifests or ():
+            yield check_digest(entry.digest), entry.digest
+
+
 class OneManifest(msgspec.Struct, frozen=True, kw_only=True):
     """A manifest that was asked for by its digest."""
 

@@ -15,7 +15,7 @@ from typing import TypeVar
 import msgspec
 
 from janitor.errors import Gone, Malformed
-from janitor.net.answers import Referrers, Unsaid
+from janitor.net.answers import Unsaid
 from janitor.net.asking import Asking, Condition, P, PageGone, Request
 from janitor.net.bearer import CATALOGUE, Scope
 from janitor.net.caller import Kind, Purpose, Trouble
@@ -29,6 +29,7 @@ from janitor.providers.acr.answers import (
     Manifests,
     OneManifest,
     OneTag,
+    Referrers,
     RepositoryEntry,
     TagEntry,
     Tags,
@@ -63,6 +64,10 @@ class Moved(Gone):
     """A tag is on another image by now."""
 
 
+class Vanished(Malformed):
+    """What was listed was gone before its last page."""
+
+
 class Api:
     """One registry. Used from many threads; everything raises RegistryError.
 
@@ -90,7 +95,7 @@ class Api:
             return None
 
     def manifests(self, repository: str) -> dict[str, ManifestEntry]:
-        """Read all manifests that may be listed, by digest; raises Gone or PageGone."""
+        """Read all manifests that may be listed, by digest; raises Gone where the repository is."""
         path = f"/acr/v1/{check_name(repository)}/_manifests?{_PAGE}"
         request = self._request(path, reading(repository), f"the manifests of {repository}")
         return self._entries(request, Manifests, Manifests.items)
@@ -134,21 +139,12 @@ class Api:
 
     def referrers(self, repository: str, digest: str) -> tuple[str, ...]:
         """Read the digests of what refers to a manifest; none where that isn't there."""
-        what = f"the referrers of {repository}@{digest}"
         path = f"/v2/{check_name(repository)}/referrers/{check_digest(digest)}"
-        found: dict[str, None] = {}
+        request = self._request(path, reading(repository), f"the referrers of {repository}@{digest}")
         try:
-            request = self._request(path, reading(repository), what)
-            for page in self._asking.pages(request, lambda response: decode(response, Referrers)):
-                digests = dict.fromkeys(check_digest(entry.digest) for entry in page.manifests or ())
-                if not found.keys().isdisjoint(digests):
-                    raise Malformed(f"{what} repeat a page")
-                found.update(digests)
+            return tuple(self._entries(request, Referrers, Referrers.items))
         except Gone:
             return ()
-        except PageGone as exc:
-            raise Malformed(f"{what} changed while they were listed") from exc
-        return tuple(found)
 
     def delete(self, repository: str, digest: str) -> str | None:
         """Delete a manifest with every tag on it; return what is worth telling, or ``None``.
@@ -227,11 +223,14 @@ class Api:
     ) -> dict[str, E]:
         """Read a listing to its end, each entry once."""
         found: dict[str, E] = {}
-        for each in self._asking.pages(first, lambda response: decode(response, page)):
-            for name, entry in items(each):
-                if name in found:
-                    raise Malformed(f"{first.what}: a page repeats, {name} came twice")
-                found[name] = entry
+        try:
+            for each in self._asking.pages(first, lambda response: decode(response, page)):
+                for name, entry in items(each):
+                    if name in found:
+                        raise Malformed(f"{first.what}: a page repeats, {name} came twice")
+                    found[name] = entry
+        except PageGone as exc:
+            raise Vanished(f"{first.what} were gone before their last page") from exc
         return found
 
     def _deletion(self, path: str, repository: str, what: str) -> Request:

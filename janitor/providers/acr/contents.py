@@ -22,11 +22,11 @@ from janitor.core.image import Image, ImageType
 from janitor.core.known import Known
 from janitor.core.manifest import INDEX_TYPES, plain_media_type, type_from_media_types
 from janitor.errors import Gone, Malformed, Unsupported
-from janitor.net.asking import RESTARTS, PageGone
+from janitor.net.asking import RESTARTS
 from janitor.net.reading import image_of, known_of, with_config
 from janitor.parallel import each
 from janitor.providers.acr.answers import ManifestEntry, RepositoryEntry, TagEntry
-from janitor.providers.acr.api import Api
+from janitor.providers.acr.api import Api, Vanished
 
 
 class Contents(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +48,7 @@ def read_contents(
     for _ in range(1 + RESTARTS):
         try:
             lists = _lists(api, repository)
-        except (Gone, PageGone):
+        except (Gone, Vanished):
             continue  # it vanished between two requests: perhaps for good, which the next look tells
         if lists is None:
             return Contents()

@@ -14,7 +14,7 @@ from janitor.errors import Denied, RegistryError, Unsupported
 from janitor.net.bearer import CATALOGUE
 from janitor.providers.acr.api import Api, deleting, restoring
 from janitor.providers.acr.tokens import Tokens, reading
-from janitor.providers.interface import Finding, Level, Registry, RepositoryFilter
+from janitor.providers.interface import Finding, Level, Registry, RepositoryFilter, Unit
 
 SKEW_S = 300.0  # of our clock against the registry's; ages and the grace are off by as much
 
@@ -61,9 +61,8 @@ def _reading(registry: Registry, repository: str, tokens: Tokens) -> Finding:
     if lacking:
         message = f"{repository} can't be read: the right to {lacking} is lacking"
         return Finding(about="reading", level=Level.ERROR, message=message, advice=f"give it {_READERS}")
-    (unit,) = (unit for unit in registry.units(_EVERYTHING) if unit.name == repository)
     try:
-        for listing in registry.list(unit, frozenset()):
+        for listing in registry.list(Unit(name=repository), frozenset()):
             count = len(listing.images)
             message = f"{repository} can be read, and holds {count:,} images"
             return Finding(about="reading", level=Level.OK, message=message)

@@ -39,16 +39,10 @@ from janitor.providers.acr.api import Api, Moved
 from janitor.providers.acr.contents import read_contents
 from janitor.providers.acr.entra import Entra
 from janitor.providers.acr.look import look
+from janitor.providers.acr.proof import proof_of
 from janitor.providers.acr.restoring import restore
-from janitor.providers.acr.tokens import (
-    NOBODY,
-    Exchanged,
-    Password,
-    Proof,
-    RefreshToken,
-    Tokens,
-    TokenService,
-)
+from janitor.providers.acr.tokens import Tokens
+from janitor.providers.acr.tokenservice import TokenService
 from janitor.providers.interface import (
     Context,
     Field,
@@ -94,7 +88,7 @@ class Acr(Registry):
                 clock=context.clock,
                 now=context.now,
             ),
-            _proof(keys, self._entra),
+            proof_of(keys, self._entra),
         )
         self._api = Api(
             endpoint=endpoint,
@@ -226,9 +220,16 @@ class Acr(Registry):
         try:
             return self._api.delete(repository, digest)
         except (Unsaid, Unreachable, Malformed) as exc:
-            if self._api.manifest(repository, digest, finishing=True) is None:
+            if self._is_gone(repository, digest):
                 return f"gone, though the last answer was no success: {exc}"
             raise
+
+    def _is_gone(self, repository: str, digest: str) -> bool:
+        """Look what became of a manifest; what can't be seen isn't said to be gone."""
+        try:
+            return self._api.manifest(repository, digest, finishing=True) is None
+        except RegistryError:
+            return False
 
     def _would_go_unasked(self, repository: str, digest: str, going: frozenset[str]) -> str | None:
         """Find what refers to a manifest, refers to that, and so on, and must not go with it."""
@@ -256,10 +257,17 @@ class Acr(Registry):
                 return Result(digest=image.digest, outcome=OutcomeKind.FAILED, detail=exc.message)
             except Refused as exc:
                 return Result(digest=image.digest, outcome=OutcomeKind.REFUSED, detail=exc.message)
-            except (Unsaid, Unreachable, Malformed):
-                if self._api.tag(repository, tag, finishing=True) == image.digest:
-                    raise
+            except (Unsaid, Unreachable, Malformed) as exc:
+                if self._is_on(repository, tag, image.digest):
+                    return Result(digest=image.digest, outcome=OutcomeKind.FAILED, detail=exc.message)
         return Result(digest=image.digest, outcome=OutcomeKind.UNTAGGED)
+
+    def _is_on(self, repository: str, tag: str, digest: str) -> bool:
+        """Look whether a tag is still there; what can't be seen isn't said to be off."""
+        try:
+            return self._api.tag(repository, tag, finishing=True) == digest
+        except RegistryError:
+            return True
 
     def _keepsakes(self, repository: str, images: Sequence[Image]) -> Mapping[str, Keepsake]:
         """Name them: the registry has the rest, where it keeps what is deleted at all."""
@@ -289,11 +297,3 @@ class Acr(Registry):
 
     def _check(self) -> Iterator[Finding]:
         return look(self, self._api, self._tokens)
-
-
-def _proof(keys: AcrKeys, entra: Entra) -> Proof:
-    if keys.username is None or keys.password is None:
-        return Exchanged(entra)
-    if keys.username == NOBODY:
-        return RefreshToken(keys.password)
-    return Password(keys.username, keys.password)
