@@ -6,9 +6,10 @@ by unknown keys, or by keys of a session without its token, is refused as AWS re
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs
@@ -142,3 +143,92 @@ _XMLNS = 'xmlns="https://sts.amazonaws.com/doc/2011-06-15/"'
 
 def _xml(text: str, status: int = 200) -> Answer:
     return Answer(status=status, headers={"Content-Type": "text/xml"}, body=text.encode())
+
+
+class Pages:
+    """Lists in pages, by tokens that are good for one query.
+
+    ``most``: entries of a page at most, whatever is asked for. ``empty``: a first page is empty, and the last
+    has an empty token. ``overlaps``: each page begins with the entry before it. ``forgets``: so many tokens
+    aren't taken. ``rounds``: tokens come round, so many of them.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.empty = False
+        self.overlaps = False
+        self.forgets = 0
+        self.rounds = 0
+        self._turn = 0
+        self._cursors: dict[str, tuple[str, str]] = {}
+
+    def page(
+        self, entries: Sequence[str], asked: Mapping[str, Any], query: str
+    ) -> tuple[list[str], dict[str, str]]:
+        """The entries after a token, as many as fit, and the token of the rest."""
+        most = asked.get("maxResults", 100)
+        if not 1 <= most <= 1000:
+            raise invalid("maxResults", "Member must have value less than or equal to 1000")
+        at = 0
+        if "nextToken" in asked:
+            at = self._after(entries, asked["nextToken"], query)
+        elif self.empty and entries:
+            return [], {"nextToken": self.token(query, "")}
+        to = at + min(most, self.most)
+        page = list(entries[max(0, at - self.overlaps) : to])
+        if self.rounds:
+            self._turn += 1
+            return page, {"nextToken": self.token(query, ("", *entries)[self._turn % self.rounds])}
+        if to >= len(entries):  # a last page that is full has no token
+            return page, {"nextToken": ""} if self.empty else {}
+        return page, {"nextToken": self.token(query, page[-1])}
+
+    def token(self, query: str, after: str, salt: str = "") -> str:
+        """A token that leads to what follows an entry; ``salt`` makes it another."""
+        token = hashlib.sha256(f"{query} {after} {salt}".encode()).hexdigest()
+        self._cursors[token] = query, after
+        return token
+
+    def behind(self, token: str) -> tuple[str, str]:
+        """The query of a token, and the entry that it follows."""
+        return self._cursors[token]
+
+    def _after(self, entries: Sequence[str], token: str, query: str) -> int:
+        """Where a token goes on; one that expired, or is of another list, is refused."""
+        known = self._cursors.get(token)
+        if known is None or known[0] != query or self.forgets > 0:
+            self.forgets -= 1
+            raise invalid("NextToken", "Invalid token")
+        # What follows is found by its place in the order, since the entry itself may be gone by now.
+        last = shuffled(known[1])
+        return sum(shuffled(entry) <= last for entry in entries) if known[1] else 0
+
+
+def parameters(request: Request) -> dict[str, Any]:
+    try:
+        parameters = json.loads(request.body or b"{}")
+    except ValueError:
+        raise Refusal("SerializationException", "no JSON") from None
+    return parameters if isinstance(parameters, dict) else {}
+
+
+def invalid(what: str, constraint: str) -> Refusal:
+    text = f"Invalid parameter at '{what}' failed to satisfy constraint: '{constraint}'"
+    return Refusal("InvalidParameterException", text)
+
+
+def bounded(values: Any, what: str, most: int) -> Sequence[Any]:
+    """A list of at least one and at most so many; boto3 sends any number of them."""
+    if not isinstance(values, list) or not 1 <= len(values) <= most:
+        raise invalid(what, f"Member must have length less than or equal to {most}")
+    return values
+
+
+def only(asked: Mapping[str, Any], one: str, *others: str) -> None:
+    for other in others:
+        if other in asked:
+            raise invalid(other, f"{other} can't be used together with {one}")
+
+
+def shuffled(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()

@@ -5,7 +5,6 @@ Pages are smaller than asked for, so that few images make several; lists are in 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,7 +14,19 @@ from typing import Any
 import msgspec
 
 from tests.simulators import content
-from tests.simulators.aws import ACCOUNT, Door, Refusal, Role, reply
+from tests.simulators.aws import (
+    ACCOUNT,
+    Door,
+    Pages,
+    Refusal,
+    Role,
+    bounded,
+    invalid,
+    only,
+    parameters,
+    reply,
+    shuffled,
+)
 from tests.simulators.server import Answer, Request, Server
 from tests.simulators.truth import Fault, FaultKind, Held, Repository
 from tests.simulators.world import World
@@ -40,10 +51,13 @@ Parameters = Mapping[str, Any]
 class EcrServer(Server):
     """One account's registry in one region, over a world.
 
-    ``page``: entries of a page at most. ``empty_pages``: each page of images comes after an empty one.
     ``mutability``: of a repository; ``excluded``: whose pulls don't count; ``rules``: of replication.
-    ``denied``: operations, or an operation and a repository (``"BatchDeleteImage a"``), without a right.
-    ``unreadable``: digests whose manifests can't be had. ``used``: the operations that were asked for.
+    ``denied``: operations, or an operation and a repository (``"BatchDeleteImage team/app"``), without a
+    right; ``refused``: with an error code. ``unreadable``: digests whose manifests can't be had. ``said``:
+    what an operation answers instead (``%d``: ever other numbers); ``mute``: keys that no description has;
+    ``statuses``: what a status is called instead. ``before``: what somebody
+    does just before an operation; ``failing``: digests and the failure code of their deletion; ``lags``: what
+    an index seems to name once more. ``used``: the operations that were asked for.
     """
 
     def __init__(
@@ -59,16 +73,21 @@ class EcrServer(Server):
         self.account = ACCOUNT
         self.region = region
         self.door = Door(region=region, roles=roles, arn=arn)
-        self.page = page
-        self.empty_pages = False
+        self.pages = Pages(page)
         self.mutability: dict[str, str] = {}
         self.excluded: set[str] = set()
         self.rules: list[Mapping[str, Any]] = []
         self.denied: set[str] = set()
         self.unreadable: set[str] = set()
+        self.refused: dict[str, str] = {}
+        self.said: dict[str, bytes] = {}
+        self.mute: set[str] = set()
+        self.before: dict[str, Callable[[], None]] = {}
+        self.failing: dict[str, str] = {}
+        self.lags: list[str] = []
+        self.statuses: dict[str, str] = {}
         self.used: set[str] = set()
         self.activating: dict[tuple[str, str], datetime] = {}
-        self._cursors: dict[str, tuple[str, str]] = {}
         self._operations: Mapping[str, Callable[[Parameters], Mapping[str, Any]]] = {
             "BatchDeleteImage": self._batch_delete,
             "BatchGetImage": self._batch_get,
@@ -89,11 +108,11 @@ class EcrServer(Server):
         target = request.headers.get("x-amz-target")
         if target is None:
             return str(request)
-        return f"{target.rpartition('.')[2]} {_parameters(request).get('repositoryName', '')}"
+        return f"{target.rpartition('.')[2]} {parameters(request).get('repositoryName', '')}"
 
     def asked_for(self, operation: str) -> list[Parameters]:
         """The parameters of the requests so far for this operation."""
-        return [_parameters(each) for each in self.requests if self.called(each).startswith(f"{operation} ")]
+        return [parameters(each) for each in self.requests if self.called(each).startswith(f"{operation} ")]
 
     def answer(self, request: Request) -> Answer:
         if request.path.startswith(_BLOBS):
@@ -138,24 +157,29 @@ class EcrServer(Server):
         if operation is None or not target.startswith(_TARGET):
             raise Refusal("UnknownOperationException", target)
         self._caller = self.door.come_in(request, "ecr").arn
-        parameters = _parameters(request)
-        name = target.removeprefix(_TARGET)
+        asked, name = parameters(request), target.removeprefix(_TARGET)
         self.used.add(name)
         if name in self.denied or self.called(request) in self.denied:
             message = f"User: {self._caller} is not authorized to perform: ecr:{name}"
             raise Refusal("AccessDeniedException", message)
-        if parameters.get("registryId", self.account) != self.account:
-            raise Refusal("RepositoryNotFoundException", f"no registry {parameters['registryId']}")
-        return reply(operation(parameters))
+        if name in self.refused:
+            raise Refusal(self.refused[name], "refused")
+        if name in self.said:
+            return Answer(body=self.said[name].replace(b"%d", b"%d" % len(self.requests)))
+        if asked.get("registryId", self.account) != self.account:
+            raise Refusal("RepositoryNotFoundException", f"no registry {asked['registryId']}")
+        if name in self.before:
+            self.before.pop(name)()
+        return reply(operation(asked))
 
     def _describe_repositories(self, asked: Parameters) -> Mapping[str, Any]:
         names = asked.get("repositoryNames")
         if names is not None:
-            _only(asked, "repositoryNames", "nextToken", "maxResults")
-            for name in _bounded(names, "repositoryNames", 100):
+            only(asked, "repositoryNames", "nextToken", "maxResults")
+            for name in bounded(names, "repositoryNames", 100):
                 self._repository(name)
             return {"repositories": [self._described(name) for name in names]}
-        page, token = self._page(sorted(self.world.repositories, key=_shuffled), asked, "repositories")
+        page, token = self.pages.page(sorted(self.world.repositories, key=shuffled), asked, "repositories")
         return {"repositories": [self._described(name) for name in page], **token}
 
     def _described(self, name: str) -> Mapping[str, Any]:
@@ -174,11 +198,11 @@ class EcrServer(Server):
         name, place = self._repository(asked.get("repositoryName"))
         digests = self._chosen(name, place, asked)
         if "imageIds" in asked:
-            _only(asked, "imageIds", "nextToken", "maxResults")
+            only(asked, "imageIds", "nextToken", "maxResults")
             found = [self._find(name, place, each) for each in _ids(asked)]
             # One that is missing fails the whole, and only the first is named.
             return {"imageDetails": [self._detail(name, place, digest) for digest in dict.fromkeys(found)]}
-        page, token = self._page(digests, asked, f"images {name} {asked.get('filter')}")
+        page, token = self.pages.page(digests, asked, f"images {name} {asked.get('filter')}")
         return {"imageDetails": [self._detail(name, place, digest) for digest in page], **token}
 
     def _list_images(self, asked: Parameters) -> Mapping[str, Any]:
@@ -188,7 +212,7 @@ class EcrServer(Server):
             for digest in self._chosen(name, place, asked)
             for entry in _entries(digest, place.tags_of(digest))
         ]
-        page, token = self._page([json.dumps(entry) for entry in entries], asked, f"ids {name}")
+        page, token = self.pages.page(sorted(map(json.dumps, entries), key=shuffled), asked, f"ids {name}")
         return {"imageIds": [json.loads(entry) for entry in page], **token}
 
     def _chosen(self, name: str, place: Repository, asked: Parameters) -> list[str]:
@@ -196,7 +220,7 @@ class EcrServer(Server):
         status = asked.get("filter", {}).get("imageStatus", "ACTIVE")
         tagged = asked.get("filter", {}).get("tagStatus", "ANY")
         if status not in _STATUSES or tagged not in {"TAGGED", "UNTAGGED", "ANY"}:
-            raise _invalid("filter", f"Member must satisfy enum value set: {sorted(_STATUSES)}")
+            raise invalid("filter", f"Member must satisfy enum value set: {sorted(_STATUSES)}")
         return sorted(
             (
                 digest
@@ -204,14 +228,14 @@ class EcrServer(Server):
                 if status in {"ANY", self._status(name, place, digest)}
                 and (tagged == "ANY" or (tagged == "TAGGED") == bool(place.tags_of(digest)))
             ),
-            key=_shuffled,
+            key=shuffled,
         )
 
     def _detail(self, name: str, place: Repository, digest: str) -> Mapping[str, Any]:
         """What is told of an image; what there isn't has no key."""
         held = place.manifests[digest]
         restored = self.activating.get((name, digest))
-        is_active = self._status(name, place, digest) == "ACTIVE"
+        status = self._status(name, place, digest)
         told = {
             "registryId": self.account,
             "repositoryName": name,
@@ -223,11 +247,11 @@ class EcrServer(Server):
             "artifactMediaType": _artifact_type(held),
             "subjectManifestDigest": held.subject,
             "lastRecordedPullTime": _seconds(held.pulled_at),
-            "imageStatus": self._status(name, place, digest),
+            "imageStatus": self.statuses.get(status, status),
             "lastArchivedAt": _seconds(place.archived.get(digest)),
-            "lastActivatedAt": _seconds(restored + ACTIVATION if restored and is_active else None),
+            "lastActivatedAt": _seconds(restored + ACTIVATION if restored and status == "ACTIVE" else None),
         }
-        return {key: value for key, value in told.items() if value is not None}
+        return {key: value for key, value in told.items() if value is not None and key not in self.mute}
 
     def _size(self, place: Repository, held: Held) -> int:
         """Of an index the largest of its manifests, not the sum."""
@@ -244,9 +268,7 @@ class EcrServer(Server):
 
     def _batch_get(self, asked: Parameters) -> Mapping[str, Any]:
         name, place = self._repository(asked.get("repositoryName"))
-        accepted = _bounded(
-            asked.get("acceptedMediaTypes", [content.DOCKER_IMAGE]), "acceptedMediaTypes", 100
-        )
+        accepted = bounded(asked.get("acceptedMediaTypes", [content.DOCKER_IMAGE]), "acceptedMediaTypes", 100)
         images: list[Mapping[str, Any]] = []
         failures: list[Mapping[str, Any]] = []
         for each in _ids(asked):
@@ -281,6 +303,8 @@ class EcrServer(Server):
         name, place = self._repository(asked.get("repositoryName"))
         # No order within a request is promised: what an index names stays, though the index goes with it.
         named = frozenset(child for held in place.manifests.values() for child in held.children)
+        named = named.union(self.lags)
+        self.lags.clear()
         done: dict[str, list[str]] = {}
         failures = []
         for each in _ids(asked):
@@ -314,6 +338,8 @@ class EcrServer(Server):
         if tag is not None and place.tags[tag] != digest:
             reason = "Invalid request parameters: given tag does not map to the given digest"
             return "ImageTagDoesNotMatchDigest", reason
+        if digest in self.failing:
+            return self.failing[digest], "as it was told to"
         tags = sorted(place.tags_of(digest))
         if tag is not None and (len(tags) > 1 or digest in named):
             place.untag(tag)
@@ -332,7 +358,7 @@ class EcrServer(Server):
         name, place = self._repository(asked.get("repositoryName"))
         target = asked.get("targetStorageClass")
         if target not in {"ARCHIVE", "STANDARD"}:
-            raise _invalid("targetStorageClass", "Member must satisfy enum value set: [ARCHIVE, STANDARD]")
+            raise invalid("targetStorageClass", "Member must satisfy enum value set: [ARCHIVE, STANDARD]")
         digest = self._find(name, place, asked["imageId"])
         status = self._status(name, place, digest)
         if (status == "ARCHIVED") == (target == "ARCHIVE"):
@@ -396,55 +422,21 @@ class EcrServer(Server):
         return {"registryId": self.account, "replicationConfiguration": {"rules": self.rules}}
 
     def _list_exclusions(self, asked: Parameters) -> Mapping[str, Any]:
-        page, token = self._page(sorted(self.excluded), asked, "exclusions")
+        page, token = self.pages.page(sorted(self.excluded, key=shuffled), asked, "exclusions")
         return {"pullTimeUpdateExclusions": page, **token}
-
-    def _page(
-        self, entries: Sequence[str], asked: Parameters, query: str
-    ) -> tuple[list[str], dict[str, str]]:
-        """The entries after a token, as many as fit, and the token of the rest."""
-        most = asked.get("maxResults", 100)
-        if not 1 <= most <= 1000:
-            raise _invalid("maxResults", "Member must have value less than or equal to 1000")
-        after = ""
-        if "nextToken" in asked:
-            cursor = self._cursors.get(asked["nextToken"])
-            if cursor is None or cursor[0] != query:  # expired, or another list's
-                raise _invalid("NextToken", "Invalid token")
-            after = cursor[1]
-        elif self.empty_pages and entries:
-            return [], {"nextToken": self._token(query, "")}
-        rest = [entry for entry in entries if not after or _shuffled(entry) > _shuffled(after)]
-        if query == "exclusions":
-            rest = [entry for entry in entries if entry > after]
-        page = rest[: min(most, self.page)]
-        # A last page that is full has no token; some endings are an empty one.
-        if len(page) == len(rest):
-            return page, {"nextToken": ""} if self.empty_pages else {}
-        return page, {"nextToken": self._token(query, page[-1])}
-
-    def _token(self, query: str, after: str, salt: str = "") -> str:
-        token = hashlib.sha256(f"{query} {after} {salt}".encode()).hexdigest()
-        self._cursors[token] = query, after
-        return token
-
-    def expire_tokens(self) -> None:
-        """No token that was given out is good any more."""
-        self._cursors.clear()
 
     def _again(self, request: Request, fault: Fault) -> str:
         """A token that leads to the page it stands on; of an endless list, always another."""
-        asked = _parameters(request)
+        asked = parameters(request)
         salt = str(fault.struck) if fault.kind is FaultKind.ENDLESS_PAGE else "again"
         if "nextToken" in asked:
-            query, after = self._cursors[asked["nextToken"]]
-            return self._token(query, after, salt)
+            return self.pages.token(*self.pages.behind(asked["nextToken"]), salt)
         name, choice = asked.get("repositoryName"), asked.get("filter")
-        return self._token(f"images {name} {choice}" if name else "repositories", "", salt)
+        return self.pages.token(f"images {name} {choice}" if name else "repositories", "", salt)
 
     def _repository(self, name: Any) -> tuple[str, Repository]:
         if not isinstance(name, str) or not 2 <= len(name) <= 256 or not _NAME.fullmatch(name):
-            raise _invalid("repositoryName", "Member must satisfy regular expression pattern")
+            raise invalid("repositoryName", "Member must satisfy regular expression pattern")
         place = self.world.repositories.get(name)
         if place is None:
             where = f"does not exist in the registry with id '{self.account}'"
@@ -467,34 +459,8 @@ def serve(world: World, port: int, flavour: str | None) -> EcrServer:
     return EcrServer(world, page=1000, region=flavour or REGION, port=port)
 
 
-def _parameters(request: Request) -> dict[str, Any]:
-    try:
-        parameters = json.loads(request.body or b"{}")
-    except ValueError:
-        raise Refusal("SerializationException", "no JSON") from None
-    return parameters if isinstance(parameters, dict) else {}
-
-
-def _invalid(what: str, constraint: str) -> Refusal:
-    text = f"Invalid parameter at '{what}' failed to satisfy constraint: '{constraint}'"
-    return Refusal("InvalidParameterException", text)
-
-
-def _bounded(values: Any, what: str, most: int) -> Sequence[Any]:
-    """A list of at least one and at most so many; boto3 sends any number of them."""
-    if not isinstance(values, list) or not 1 <= len(values) <= most:
-        raise _invalid(what, f"Member must have length less than or equal to {most}")
-    return values
-
-
 def _ids(asked: Parameters) -> Sequence[Parameters]:
-    return _bounded(asked.get("imageIds"), "imageIds", 100)
-
-
-def _only(asked: Parameters, one: str, *others: str) -> None:
-    for other in others:
-        if other in asked:
-            raise _invalid(other, f"{other} can't be used together with {one}")
+    return bounded(asked.get("imageIds"), "imageIds", 100)
 
 
 def _entries(digest: str, tags: Iterable[str]) -> list[dict[str, str]]:
@@ -508,10 +474,6 @@ def _failure(each: Parameters, code: str, reason: str) -> Mapping[str, Any]:
 
 def _seconds(moment: datetime | None) -> float | None:
     return None if moment is None else moment.timestamp()
-
-
-def _shuffled(text: str) -> bytes:
-    return hashlib.sha256(text.encode()).digest()
 
 
 def _artifact_type(held: Held) -> str | None:

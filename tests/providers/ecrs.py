@@ -1,0 +1,84 @@
+"""A simulated ECR with a provider before it, as the tests of this folder act on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from janitor.core.image import Image
+from janitor.core.report import OutcomeKind
+from janitor.providers.interface import (
+    Field,
+    Finding,
+    Forgetful,
+    ManifestMemory,
+    Registry,
+    Result,
+)
+from tests.conformance.ecr_stage import ENVIRON
+from tests.conformance.harness import open_registry
+from tests.conformance.stages import EVERYTHING, Time
+from tests.simulators.ecr import REGION, EcrServer
+from tests.simulators.world import World
+
+ACCOUNT = "123456789012"
+APP = "team/app"
+
+
+class Site:
+    """One server, one registry. ``world`` is the truth."""
+
+    def __init__(self, server: EcrServer, registry: Registry, time: Time) -> None:
+        self.server = server
+        self.registry = registry
+        self.time = time
+
+    @property
+    def world(self) -> World:
+        return self.server.world
+
+    def listed(self, *wanted: Field, repository: str = APP) -> dict[str, Image]:
+        """The images of a repository, by digest."""
+        for unit in self.registry.units(EVERYTHING):
+            if unit.name == repository:
+                (listing,) = self.registry.list(unit, frozenset(wanted))
+                return {image.digest: image for image in listing.images}
+        return {}
+
+    def images(self, *digests: str) -> list[Image]:
+        listed = self.listed()
+        return [listed[digest] for digest in digests]
+
+    def delete(self, *digests: str) -> dict[str, Result]:
+        """Delete what was listed so; the results by digest, one each."""
+        results = list(self.registry.delete(APP, self.images(*digests)))
+        assert sorted(result.digest for result in results) == sorted(digests)
+        return {result.digest: result for result in results}
+
+    def findings(self, about: str) -> list[Finding]:
+        return [finding for finding in self.registry.check() if finding.about == about]
+
+
+def outcomes(results: Mapping[str, Result]) -> set[OutcomeKind]:
+    return {result.outcome for result in results.values()}
+
+
+@contextmanager
+def site(
+    world: World,
+    memory: ManifestMemory | None = None,
+    environ: Mapping[str, str] = ENVIRON,
+    keys: Mapping[str, Any] | None = None,
+    **server: Any,
+) -> Iterator[Site]:
+    """Serve a world and open a registry before it; ``keys`` are of the policy file."""
+    with EcrServer(world, **server) as simulator:
+        registry, time = open_registry(
+            "ecr",
+            memory or Forgetful(),
+            environ,
+            **{"region": REGION, "endpoint": simulator.address, **(keys or {})},
+        )
+        yield Site(simulator, registry, time)
+        registry.close()
