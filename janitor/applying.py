@@ -11,6 +11,7 @@ Rules that stand here:
 - Sources of use are read again when they are older than ten minutes. What they say otherwise by then is
   decided by before anything more is changed; one that can't be read any more stops what is left.
 - Every action of the plan has one outcome. A change that was sent is waited for.
+- What was to go along with an image that went, and was left, is written down for the next run.
 """
 
 from __future__ import annotations
@@ -26,17 +27,20 @@ from typing import IO
 
 import msgspec
 
+from janitor.changing import Changes
 from janitor.core.decision import Decisions
 from janitor.core.image import Image
+from janitor.core.leftover import Leftover
 from janitor.core.limits import brake, oldest_first
 from janitor.core.plan import Action, ActionKind
 from janitor.core.report import Outcome, OutcomeKind
 from janitor.core.story import why_stays
-from janitor.errors import Refused, RegistryError, Stopped, Unsupported
+from janitor.errors import FileError, RegistryError, Stopped
+from janitor.files.journal import Journal
 from janitor.log import get_logger
 from janitor.planning import Opened, Plan, PlannedRepository, Premises, why_closed
 from janitor.progress import Progress
-from janitor.providers.interface import Listing, Result
+from janitor.providers.interface import Listing
 
 # How long decisions on a repository may be acted on before they are made again.
 _DECISIONS_LAST = timedelta(minutes=10)
@@ -55,11 +59,13 @@ _PAST = {ActionKind.DELETE: "deleted", ActionKind.ARCHIVE: "archived"}
 class Outcomes:
     """What became of every action of a plan, in its order; a handle on a spool. Close it.
 
-    ``limited``: a limit, or a source of use, stopped something that the plan would have done.
+    ``limited``: a limit, or a source of use, stopped something that the plan would have done. ``reached``:
+    registry and repository that were done last, before a stop if there was one.
     """
 
     def __init__(self) -> None:
         self.limited = False
+        self.reached: tuple[str, str] | None = None
         self._spool: IO[bytes] = tempfile.TemporaryFile(prefix="janitor-")  # noqa: SIM115 - close() closes it
 
     def add(self, outcomes: Iterable[Outcome]) -> None:
@@ -79,6 +85,7 @@ def apply(
     plan: Plan,
     registries: Mapping[str, Opened],
     premises: Callable[[], Premises],
+    journal: Journal,
     *,
     stop: threading.Event,
     clock: Callable[[], datetime],
@@ -87,12 +94,13 @@ def apply(
     """Carry out what of a plan still holds.
 
     ``premises`` gives premises that are fresh enough. Once ``stop`` is set no new change is begun; what is
-    left is skipped. Errors of registries are outcomes, never raised.
+    left is skipped. Errors of registries are outcomes, never raised; nor is a journal that can't be written,
+    without which nothing is changed.
     """
     with contextlib.ExitStack() as unless_done:
         outcomes = Outcomes()
         unless_done.callback(outcomes.close)
-        _carry_out(plan, registries, premises, outcomes, stop=stop, clock=clock, progress=progress)
+        _carry_out(plan, registries, premises, journal, outcomes, stop=stop, clock=clock, progress=progress)
         unless_done.pop_all()
     return outcomes
 
@@ -101,6 +109,7 @@ def _carry_out(
     plan: Plan,
     registries: Mapping[str, Opened],
     premises: Callable[[], Premises],
+    journal: Journal,
     outcomes: Outcomes,
     *,
     stop: threading.Event,
@@ -111,18 +120,21 @@ def _carry_out(
     progress.started(todo, "deleting")
     for repository in plan.repositories:
         actions = list(plan.actions(repository))
-        if not repository.is_due:
+        outcomes.add(plan.dropped(repository))
+        if not repository.is_due or not actions:
             why = repository.plan.detail or ""
             outcomes.add(Outcome(action=each, outcome=OutcomeKind.SKIPPED, detail=why) for each in actions)
             continue
         opened = registries[repository.plan.registry]
-        work = _Work(repository, opened, actions, premises, stop=stop, clock=clock)
+        work = _Work(repository, opened, actions, premises, journal, stop=stop, clock=clock)
         work.run()
         done = list(work.outcomes())
         outcomes.add(done)
         counted = Counter(outcome.outcome.value for outcome in done)
         get_logger().info("repository.cleaned", registry=opened.spec.name, repository=work.name, **counted)
         outcomes.limited |= work.limited
+        if not stop.is_set():
+            outcomes.reached = repository.plan.registry, repository.plan.repository
         progress.advanced(f"{repository.plan.registry}/{repository.plan.repository}", repository.plan.images)
     progress.finished()
 
@@ -136,6 +148,7 @@ class _Work:
         opened: Opened,
         actions: Sequence[Action],
         premises: Callable[[], Premises],
+        journal: Journal,
         *,
         stop: threading.Event,
         clock: Callable[[], datetime],
@@ -145,6 +158,11 @@ class _Work:
         self._opened = opened
         self._registry = opened.registry
         self._actions = actions
+        by_digest = {action.digest: action for action in actions}
+        place = opened.spec.name, self.name
+        self._changes = Changes(opened.registry, by_digest, journal, clock, place=place)
+        self._rules = {digest: action.rules for digest, action in by_digest.items()}
+        self._left: dict[str, Leftover] = {}
         self._stop = stop
         self._clock = clock
         self._premises = premises
@@ -160,20 +178,24 @@ class _Work:
 
     def run(self) -> None:
         """Decide afresh and act, as often as it takes."""
+        states, place = self._premises().states, (self._opened.spec.name, self.name)
+        self._left = {} if states is None else dict(states.leftovers(*place))
         try:
-            while self._left() and not self._stop.is_set():
+            while self._waiting() and not self._stop.is_set():
                 self._decide_and_act()
         except Stopped:
             pass
-        except RegistryError as error:
-            self._skip_left(OutcomeKind.FAILED, error.message)
-        self._skip_left(OutcomeKind.SKIPPED, "the run was stopped before it")
+        except (RegistryError, FileError) as error:
+            self._skip_waiting(OutcomeKind.FAILED, error.message)
+        self._skip_waiting(OutcomeKind.SKIPPED, "the run was stopped before it")
+        if states is not None:
+            states.leave(*place, self._left)
 
-    def _left(self) -> list[Action]:
+    def _waiting(self) -> list[Action]:
         return [action for action in self._actions if action.digest not in self._done]
 
-    def _skip_left(self, outcome: OutcomeKind, why: str) -> None:
-        for action in self._left():
+    def _skip_waiting(self, outcome: OutcomeKind, why: str) -> None:
+        for action in self._waiting():
             self._done[action.digest] = outcome, why
 
     def _decide_and_act(self) -> None:
@@ -186,14 +208,14 @@ class _Work:
         closed = why_closed(premises.in_use)
         if closed is not None:
             self.limited = True
-            self._skip_left(OutcomeKind.SKIPPED, closed)
+            self._skip_waiting(OutcomeKind.SKIPPED, closed)
             return
-        fresh = self._opened.decide(listing, premises.decider(), premises)
+        fresh = self._opened.decide(listing, premises.decider(), premises, self._left)
         judged = len(fresh.facts.shape.candidates)
         stopped = brake(len(fresh.going), judged, premises.policies.limits.max_percent)
         if stopped is not None:
             self.limited = True
-            self._skip_left(OutcomeKind.SKIPPED, f"decided afresh, {stopped}")
+            self._skip_waiting(OutcomeKind.SKIPPED, f"decided afresh, {stopped}")
             return
         self._drop_drifted(fresh)
         until = decided + max(_DECISIONS_LAST, decided - begun)
@@ -218,7 +240,7 @@ class _Work:
     def _drop_drifted(self, fresh: Decisions) -> None:
         """Skip what is decided otherwise now."""
         at = fresh.facts.shape.at
-        for action in self._left():
+        for action in self._waiting():
             i = at.get(action.digest)
             if i is None:
                 self._done[action.digest] = OutcomeKind.SKIPPED, "it is gone already"
@@ -236,7 +258,7 @@ class _Work:
         at = fresh.facts.shape.at
         drifted = True
         while drifted:
-            left = {at[action.digest] for action in self._left() if action.action is kind}
+            left = {at[action.digest] for action in self._waiting() if action.action is kind}
             if not left:
                 return
             if kind is ActionKind.DELETE:
@@ -244,7 +266,7 @@ class _Work:
             else:
                 drifted = self._remove_in_order(fresh.only_moving(left | gone, gone), kind, gone, may_go_on)
         if may_go_on():
-            for action in self._left():
+            for action in self._waiting():
                 if action.action is kind:
                     self._done[action.digest] = OutcomeKind.SKIPPED, f"what holds it was not {_PAST[kind]}"
 
@@ -253,6 +275,8 @@ class _Work:
     ) -> bool:
         """Go batch by batch; true when something came between, so that the order is to be made anew."""
         hanging = decisions.along if kind is ActionKind.DELETE else decisions.archived_along
+        if decisions.left:
+            hanging = {**dict.fromkeys(decisions.left, ()), **hanging}
         along: dict[int, list[int]] = {}
         for i, roots in hanging.items():
             for root in roots:
@@ -265,7 +289,7 @@ class _Work:
             free = gone.union(batch)
             hung_on = dict.fromkeys(i for root in batch for i in along.get(root, ()))
             batch += (i for i in hung_on if free.issuperset(hanging[i]))
-            if not self._remove_batch(decisions, kind, batch, gone, may_go_on):
+            if not self._remove_batch(decisions, kind, batch, gone, may_go_on, along=along):
                 return may_go_on()
             self._pace(self._clock() - begun)
             batch = []
@@ -278,6 +302,8 @@ class _Work:
         batch: list[int],
         gone: set[int],
         may_go_on: Callable[[], bool],
+        *,
+        along: Mapping[int, Sequence[int]],
     ) -> bool:
         """Delete or move a batch, what holds others first; false when some drifted, failed or must wait."""
         images, bound_to = decisions.facts.images, decisions.facts.shape.bound_to
@@ -292,7 +318,8 @@ class _Work:
             ready = [i for i in batch if gone.issuperset(bound_to(i))][:_BATCH]
             if not ready:
                 return self._knotted(images[i] for i in batch)
-            removed = self._removed(kind, [images[i] for i in ready])
+            hung_on = {images[i].digest: [images[j].digest for j in along[i]] for i in ready if i in along}
+            removed = self._removed(kind, [images[i] for i in ready], hung_on)
             gone.update(i for i in ready if images[i].digest in removed)
             if len(removed) < len(ready):
                 return False
@@ -327,29 +354,25 @@ class _Work:
             )
         return moved
 
-    def _removed(self, kind: ActionKind, images: Sequence[Image]) -> set[str]:
+    def _removed(
+        self, kind: ActionKind, images: Sequence[Image], along: Mapping[str, Sequence[str]]
+    ) -> set[str]:
         """Delete or move images and note what came of each; the digests of those that went are returned."""
-        for result in self._results(kind, images):
+        change = self._changes.delete if kind is ActionKind.DELETE else self._changes.archive
+        for result in change(images, along):
             self._done[result.digest] = result.outcome, result.detail
-        return {image.digest for image in images if self._done[image.digest][0] in _WENT}
-
-    def _results(self, kind: ActionKind, images: Sequence[Image]) -> Iterator[Result]:
-        change = self._registry.delete if kind is ActionKind.DELETE else self._registry.archive
-        answered: set[str] = set()
-        try:
-            for result in change(self.name, images):
-                answered.add(result.digest)
-                yield result
-        except RegistryError as error:
-            outcome = OutcomeKind.SKIPPED if isinstance(error, Stopped) else OutcomeKind.FAILED
-            for image in images:
-                if image.digest not in answered:
-                    yield Result(digest=image.digest, outcome=outcome, detail=error.message)
+        went = {image.digest for image in images if self._done[image.digest][0] in _WENT}
+        for root in went if kind is ActionKind.DELETE else ():
+            left = Leftover(root=root, rules=self._rules.get(root, ()))
+            self._left.update((digest, left) for digest in along.get(root, ()))
+        for digest in went:
+            self._left.pop(digest, None)
+        return went
 
     def _untag(self, fresh: Decisions, may_go_on: Callable[[], bool]) -> None:
         """Take off the tags that the plan and the fresh decision both take off."""
         at, images = fresh.facts.shape.at, fresh.facts.images
-        for action in self._left():
+        for action in self._waiting():
             if action.action is not ActionKind.UNTAG or not may_go_on():
                 continue
             i = at[action.digest]
@@ -357,17 +380,8 @@ class _Work:
             if not tags:
                 self._done[action.digest] = OutcomeKind.SKIPPED, "decided afresh, its tags stay"
             elif not self._moved([images[i]]):
-                self._done[action.digest] = self._untagged(images[i], tags)
-
-    def _untagged(self, image: Image, tags: Sequence[str]) -> tuple[OutcomeKind, str | None]:
-        try:
-            result = self._registry.untag(self.name, image, tags)
-        except Stopped:
-            raise
-        except RegistryError as error:
-            refused = isinstance(error, Refused | Unsupported)
-            return OutcomeKind.REFUSED if refused else OutcomeKind.FAILED, error.message
-        return result.outcome, result.detail
+                result = self._changes.untag(images[i], tags)
+                self._done[action.digest] = result.outcome, result.detail
 
 
 def _spoken(tags: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import IO
 
@@ -24,11 +24,12 @@ import msgspec
 from janitor.core.decision import Decider, Decisions
 from janitor.core.draft import Draft, assemble
 from janitor.core.image import Image, Inventory
+from janitor.core.leftover import Leftover
 from janitor.core.limits import Tally, floor, last_tagged, limit
 from janitor.core.plan import Action, PlanHeader, RepositoryPlan, RepositoryState, Summary
 from janitor.core.policy import PolicySet, RegistrySpec, Rule, Side
 from janitor.core.reference import Reference
-from janitor.core.report import ErrorReport, Stay
+from janitor.core.report import ErrorReport, Outcome, Stay
 from janitor.core.use import InUse
 from janitor.errors import RegistryError, Stopped
 from janitor.files.planfile import PlanWriter
@@ -64,14 +65,31 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
     only: RepositoryFilter
     wanted: frozenset[Field]
 
-    def decide(self, listing: Listing, decider: Decider, premises: Premises) -> Decisions:
-        """Decide one repository that was just listed, the floor included."""
+    def decide(
+        self,
+        listing: Listing,
+        decider: Decider,
+        premises: Premises,
+        leftovers: Mapping[str, Leftover] | None = None,
+    ) -> Decisions:
+        """Decide one repository that was just listed, the floor included.
+
+        ``leftovers``: what was left behind there; ``None``: what the state folder says, which forgets what
+        may not go any more.
+        """
         images: tuple[Image, ...] = listing.images
-        if premises.states is not None and self.registry.abilities.deletes:
-            images = premises.states.placed(self.spec.name, listing.repository, images, premises.now)
+        states = premises.states
+        kept: Mapping[str, Leftover] = {}
+        if states is not None and self.registry.abilities.deletes:
+            images = states.placed(self.spec.name, listing.repository, images, premises.now)
+            kept = states.leftovers(self.spec.name, listing.repository) if leftovers is None else leftovers
         inventory = Inventory(registry=self.spec.name, repository=listing.repository, images=images)
         abilities = self.registry.abilities
-        decisions = decider.decide(inventory, hosts=self.registry.hosts, abilities=abilities)
+        decisions = decider.decide(inventory, hosts=self.registry.hosts, abilities=abilities, leftovers=kept)
+        if kept and leftovers is None and states is not None:
+            going = {decisions.facts.images[i].digest for i in decisions.left}
+            still = {digest: left for digest, left in kept.items() if digest in going}
+            states.leave(self.spec.name, listing.repository, still)
         decisions = floor(decisions, premises.policies.limits.min_remaining)
         return last_tagged(decisions) if abilities.keeps_last_tagged else decisions
 
@@ -138,6 +156,10 @@ class Plan:
     def actions(self, repository: PlannedRepository) -> Iterator[Action]:
         """The actions of one repository, in the order in which they are to be done."""
         return self._spool.actions(repository.lines)
+
+    def dropped(self, repository: PlannedRepository) -> Iterator[Outcome]:  # noqa: ARG002 - a saved plan's
+        """What was asked for and is not to be done, with its reason; of a plan by itself nothing."""
+        return iter(())
 
     def stays(self) -> Iterator[Stay]:
         """Every image that stays, with its reasons; kept only when the plan was made so."""

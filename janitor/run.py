@@ -19,6 +19,7 @@ from janitor.applying import Outcomes, apply
 from janitor.core.plan import RepositoryState
 from janitor.core.policy import PolicySet
 from janitor.core.report import (
+    ErrorReport,
     Outcome,
     OutcomeKind,
     RegistryReport,
@@ -33,6 +34,7 @@ from janitor.core.tally import Counts, exit_code
 from janitor.core.use import InUse
 from janitor.errors import FileError
 from janitor.files.atomic import replacing
+from janitor.files.journal import Begun, Journal
 from janitor.files.repositorystate import RepositoryStates
 from janitor.files.spool import KINDS
 from janitor.inuse import collect
@@ -40,6 +42,7 @@ from janitor.log import get_logger
 from janitor.opening import load_policies
 from janitor.planning import Opened, Plan, Premises, make_plan
 from janitor.progress import Progress
+from janitor.recovering import recover
 from janitor.reports import renderer
 from janitor.settings import Settings, Stop, check_writable, ground
 
@@ -112,6 +115,10 @@ def run(
     logger.info("run.started", run_id=run_id, delete=settings.delete, policies=policies.files)
     with ground(settings, policies, environ, run_id, stop) as on, contextlib.ExitStack() as unless_done:
         opened, errors = on.opened, on.errors
+        registries = {one.spec.name: one for one in opened}
+        notes = on.notes
+        if on.folder is not None:
+            notes += recover(on.folder, on.states, registries, run_id, clock)
         read = partial(collect, policies.protect.in_use, stop, environ)
         premises = _FreshPremises(policies, settings, on.states, clock, read)
         plan = make_plan(
@@ -127,10 +134,13 @@ def run(
             with replacing(Path(settings.plan)) as stream:
                 plan.write(stream)
         done: Outcomes | None = None
-        if settings.delete:
-            registries = {one.spec.name: one for one in opened}
-            done = apply(plan, registries, premises.fresh, stop=stop, clock=clock, progress=progress)
+        if settings.delete and on.folder is not None:
+            begun = Begun(run_id=run_id, lock=on.folder.lock_name, started_at=started)
+            journal = Journal(on.folder.run_folder(run_id), begun)
+            unless_done.callback(journal.close)
+            done = apply(plan, registries, premises.fresh, journal, stop=stop, clock=clock, progress=progress)
             unless_done.callback(done.close)
+            errors.extend(_closed(journal, clock))
         errors.extend(plan.notes.errors)
         counts = _counted(plan, done)
         repositories = counts.repositories()
@@ -149,7 +159,6 @@ def run(
             in_use=_use_report(premises.in_use, opened, plan),
             errors=tuple(errors),
         )
-        notes = on.notes
         if on.states.trouble is not None:
             notes += (f"what was read could not all be kept for the next run: {on.states.trouble}",)
         result = RunResult(report, plan, done, notes)
@@ -160,6 +169,15 @@ def run(
         _write_reports(result, paths)
         unless_done.pop_all()
         return result
+
+
+def _closed(journal: Journal, clock: Callable[[], datetime]) -> Iterator[ErrorReport]:
+    """Write the last line of a journal, and say what kept it from being written."""
+    with contextlib.suppress(FileError):
+        journal.end(clock())
+    journal.close()
+    if journal.trouble is not None:
+        yield ErrorReport(code=FileError.code, message=journal.trouble)
 
 
 class _FreshPremises:

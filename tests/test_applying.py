@@ -10,6 +10,7 @@ from janitor.core.policy import PolicySet
 from janitor.core.report import OutcomeKind
 from janitor.core.use import InUse, SourceReading
 from janitor.errors import Unreachable
+from janitor.files.journal import JournalFile, read_journal
 from tests.factories import delete, in_use, keep, limits, policy_set, registry_spec
 from tests.journeys.inprocess import APP, Clock, Journey, WorldRegistry, once, planned
 from tests.simulators.world import ARM64, World
@@ -69,6 +70,7 @@ def start(registry: WorldRegistry) -> Iterator[Start]:
         *more: WorldRegistry,
         clock: Clock | None = None,
         registry: WorldRegistry = registry,
+        remembers: bool = False,
     ) -> Journey:
         specs = [registry_spec(each.name) for each in (registry, *more)]
         begun.append(registry)
@@ -78,6 +80,7 @@ def start(registry: WorldRegistry) -> Iterator[Start]:
             policies=policies or policy_set(*RULES, registries=specs),
             in_use=use,
             clock=clock,
+            remembers=remembers,
         )
         journeys.append(journey)
         return journey
@@ -811,3 +814,84 @@ def test_what_hangs_on_an_index_that_could_not_be_deleted_is_not_moved(
     done = start(policy_set(*ARCHIVING, registries=[registry_spec("prod")]), None, registry=archive).run()
     assert (done.of(stays), done.of(moves)) == (FAILED, ARCHIVED)
     assert done.of(shared) is SKIPPED
+
+
+# --- what is left behind, and the journal -------------------------------------------------------------------
+
+
+def test_what_was_left_behind_goes_in_the_next_run_though_no_rule_speaks_of_it(
+    world: World, registry: WorldRegistry, start: Start
+) -> None:
+    journey = start(policy_set(RULES[0], RULES[1], registries=[registry_spec("prod")]), remembers=True)
+    index = tagged(world, "pr-1")
+    platform = world[APP].manifests[index].children[0]
+    registry.fails.add(platform)
+    done = journey.run()
+    assert (done.of(index), done.of(platform)) == (DELETED, FAILED)
+    referrers = {held.digest for held in world[APP].referrers_of(platform)}
+    registry.fails.clear()
+    plan = journey.plan()
+    assert planned(plan) == dict.fromkeys({platform, *referrers}, "delete")
+    assert set(journey.apply(plan).kinds()) == {DELETED}
+    assert set(world[APP].manifests) == family(world, tagged(world, "1.0.0"))
+    assert planned(journey.plan()) == {}
+
+
+def test_what_was_left_behind_and_got_a_tag_is_let_alone_for_good(
+    world: World, registry: WorldRegistry, start: Start
+) -> None:
+    journey = start(policy_set(RULES[0], RULES[1], registries=[registry_spec("prod")]), remembers=True)
+    platform = world[APP].manifests[tagged(world, "pr-1")].children[0]
+    registry.fails.add(platform)
+    journey.run()
+    registry.fails.clear()
+    world.retag(APP, "adopted", platform)
+    assert planned(journey.plan()) == {}
+    world[APP].untag("adopted")
+    assert planned(journey.plan()) == {}
+
+
+def test_every_change_is_announced_before_it_is_asked_and_settled_after(
+    registry: WorldRegistry, start: Start
+) -> None:
+    journey = start()
+    announced: list[int] = []
+
+    def look(method: str, _: str) -> None:
+        if method == "delete":
+            journal = read_journal(journey.journal_path)
+            assert journal is not None
+            announced.extend(intent.n for intent in journal.unsettled())
+
+    registry.hooks.append(look)
+    done = journey.run()
+    journal = read_journal(journey.journal_path)
+    assert journal is not None
+    assert announced == [intent.n for intent in journal.intents]
+    assert {intent.digest for intent in journal.succeeded()} == set(registry.deleted)
+    assert len(done.outcomes) == len(journal.outcomes)
+    along = {intent.digest: set(intent.along) for intent in journal.intents if intent.along}
+    assert along[tagged_before(journal, "pr-1")] == set(journal_family(journal, "pr-1"))
+
+
+def tagged_before(journal: JournalFile, tag: str) -> str:
+    (intent,) = [intent for intent in journal.intents if intent.tags == (tag,)]
+    return intent.digest
+
+
+def journal_family(journal: JournalFile, tag: str) -> tuple[str, ...]:
+    """What the journal says was to go along with the image of a tag; each of it has an intent of its own."""
+    (root,) = [intent for intent in journal.intents if intent.tags == (tag,)]
+    assert set(root.along) <= {intent.digest for intent in journal.intents}
+    assert len(root.along) == 4
+    return root.along
+
+
+def test_without_a_journal_nothing_is_changed(world: World, registry: WorldRegistry, start: Start) -> None:
+    journey = start()
+    journey.journal_path.parent.parent.write_text("no folder can be made here")
+    before = set(world[APP].manifests)
+    done = journey.run()
+    assert set(done.kinds()) == {FAILED}
+    assert all("the journal" in (outcome.detail or "") for outcome in done.outcomes)
+    assert (set(world[APP].manifests), registry.deleted) == (before, [])

@@ -21,6 +21,7 @@ import msgspec
 from janitor.core.conditions import holding
 from janitor.core.facts import Facts
 from janitor.core.image import Abilities, Inventory
+from janitor.core.leftover import Leftover, left_behind
 from janitor.core.plan import ActionKind
 from janitor.core.policy import PolicySet, Rule, Side
 from janitor.core.protection import Protections, Protector
@@ -38,10 +39,18 @@ class Decider:
         self._protector = Protector(policies.protect, in_use)
         self._books: dict[tuple[tuple[int, int], ...], RuleBook] = {}
 
-    def decide(self, inventory: Inventory, *, hosts: Sequence[str], abilities: Abilities) -> Decisions:
+    def decide(
+        self,
+        inventory: Inventory,
+        *,
+        hosts: Sequence[str],
+        abilities: Abilities,
+        leftovers: Mapping[str, Leftover] | None = None,
+    ) -> Decisions:
         """What happens to each image of a repository, before the limits.
 
-        ``hosts`` are the prefixes under which the registry's images are pulled.
+        ``hosts`` are the prefixes under which the registry's images are pulled; ``leftovers``, by digest,
+        what earlier runs left behind here.
         """
         book = self._book(inventory.registry, inventory.repository, abilities)
         facts = Facts(inventory.images, self._now)
@@ -49,7 +58,9 @@ class Decider:
         votes = Votes(book, slots, facts)
         names = [f"{host}/{inventory.repository}" for host in hosts]
         protections = self._protector.protections(facts, slots, book.protected_bits, names)
-        return _saved(inventory, votes, protections, self._policies.limits.grace)
+        grace = self._policies.limits.grace
+        decisions = _saved(inventory, votes, protections, grace)
+        return _with_leftovers(decisions, leftovers, grace) if leftovers else decisions
 
     def _book(self, registry: str, repository: str, abilities: Abilities) -> RuleBook:
         """The rules that cover a repository; repositories of one kind share one book."""
@@ -201,7 +212,7 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
     ``condemned`` and ``archived`` are what rules take and nothing saves; the ``along`` maps give what goes
     with them, each with the candidates that it hangs on. ``untag`` has the tags to take off images that stay.
     ``young``, ``held``, ``floored`` and ``last`` are what rules take and the grace, the shape, the floor or
-    the registry itself saves.
+    the registry itself saves. ``left`` are images that earlier runs left behind, and that go now.
     """
 
     inventory: Inventory
@@ -216,6 +227,7 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
     held: AbstractSet[int]
     floored: AbstractSet[int] = frozenset()
     last: AbstractSet[int] = frozenset()
+    left: Mapping[int, Leftover] = {}
 
     @property
     def facts(self) -> Facts:
@@ -229,7 +241,7 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
 
     def action(self, i: int) -> ActionKind | None:
         """What happens to an image; ``None``: it stays as it is."""
-        if i in self.condemned or i in self.along:
+        if i in self.condemned or i in self.along or i in self.left:
             return ActionKind.DELETE
         if i in self.archived or i in self.archived_along:
             return ActionKind.ARCHIVE
@@ -241,7 +253,12 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
         staying = self.protections.images.keys() | (self.along.keys() - deletable)
         condemned, _, along, _ = closed(shape, self.condemned & deletable, frozenset(), staying)
         return msgspec.structs.replace(
-            self, condemned=condemned, archived=frozenset(), along=along, archived_along={}
+            self,
+            condemned=condemned,
+            archived=frozenset(),
+            along=along,
+            archived_along={},
+            left={i: left for i, left in self.left.items() if i in deletable},
         )
 
     def only_moving(self, movable: AbstractSet[int], gone: AbstractSet[int]) -> Decisions:
@@ -256,6 +273,7 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
             archived=archived,
             along={},
             archived_along=_moving(moved, self.facts),
+            left={},
         )
 
     def without(self, floored: AbstractSet[int], *, last: AbstractSet[int] = frozenset()) -> Decisions:
@@ -307,6 +325,16 @@ def _saved(inventory: Inventory, votes: Votes, protections: Protections, grace: 
         young=young,
         held=unsaved - condemned - archived,
     )
+
+
+def _with_leftovers(decisions: Decisions, leftovers: Mapping[str, Leftover], grace: timedelta) -> Decisions:
+    """Let go what earlier runs left behind, unless something keeps it."""
+    votes, facts = decisions.votes, decisions.facts
+    kept = {votes.slots.image[s] for s, mask in enumerate(votes.kept) if mask}
+    staying = decisions.protections.images.keys() | kept
+    left = left_behind(leftovers, facts.shape, staying, _arrived_within(facts, grace))
+    gone = decisions.going | decisions.along.keys() | decisions.archived_along.keys()
+    return msgspec.structs.replace(decisions, left={i: each for i, each in left.items() if i not in gone})
 
 
 def _moving(along: Mapping[int, tuple[int, ...]], facts: Facts) -> Mapping[int, tuple[int, ...]]:

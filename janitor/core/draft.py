@@ -45,8 +45,8 @@ def assemble(decisions: Decisions, *, rationed: bool = False) -> Draft:
         for i, roots in along.items():
             last = place[roots[0]] if len(roots) == 1 else max([place[root] for root in roots])
             hung_on.setdefault(last, []).append(_going_along(decisions, i, roots))
-    actions: list[Action] = []
-    needs = array("l")
+    actions = sorted((_left(decisions, i) for i in decisions.left), key=_digest)
+    needs = array("l", [0] * len(actions) if rationed else [])
     going = _Going(decisions)
     for n, (_, i) in enumerate(order, 1):
         actions.append(going(i))
@@ -108,6 +108,12 @@ def _going_along(decisions: Decisions, i: int, roots: tuple[int, ...]) -> Action
     return _action(decisions, i, _DELETE if i in decisions.along else _ARCHIVE, names, reason)
 
 
+def _left(decisions: Decisions, i: int) -> Action:
+    left = decisions.left[i]
+    reason = f"was left behind when {left.root[:_SHORT_DIGEST]} went, and nothing holds it any more"
+    return _action(decisions, i, _DELETE, left.rules, reason)
+
+
 def _untagged(decisions: Decisions, i: int) -> Action:
     votes = decisions.votes
     removed = decisions.untag[i]
@@ -163,7 +169,7 @@ def _unselected(decisions: Decisions) -> Counter[str]:
         i = slots.image[s]
         if i in found or i in otherwise or i in decisions.facts.in_archive:
             continue
-        if i in decisions.condemned or i in decisions.archived:
+        if i in decisions.condemned or i in decisions.archived or i in decisions.left:
             continue
         if any(votes.kept[t] or (t in spoken_of and not votes.taken[t]) for t in slots.of(i)):
             continue

@@ -59,7 +59,7 @@ def floor(decisions: Decisions, min_remaining: int) -> Decisions:
 def last_tagged(decisions: Decisions) -> Decisions:
     """Let the newest tagged image stay, where without it no image of the repository had a tag any more."""
     images = decisions.facts.images
-    leaving = decisions.going | decisions.along.keys()
+    leaving = decisions.going | decisions.along.keys() | decisions.left.keys()
     if any(image.tags for i, image in enumerate(images) if i not in leaving):
         return decisions
     times = {i: decisions.facts.time_or_last(i) for i in decisions.condemned if images[i].tags}

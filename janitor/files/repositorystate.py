@@ -1,9 +1,10 @@
 """What is kept of one repository from run to run.
 
-Two files a repository, each rewritten as a whole and only when it says something new: what was read of its
-manifests (a manifest never changes under its digest), and when its digests and tags were first seen. What
-a registry no longer has is dropped from both. A file begins with the SHA-256 of the rest: one that is torn,
-foreign, of another repository or of another version counts as none, and what it said is read again.
+A few files a repository, each rewritten as a whole and only when it says something new: what was read of its
+manifests (a manifest never changes under its digest), when its digests and tags were first seen, what came
+back after a deletion, and what an earlier run left behind. What a registry no longer has is dropped. A file
+begins with the SHA-256 of the rest: one that is torn, foreign, of another repository or of another version
+counts as none, and what it said is read again.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import msgspec
 
 from janitor.core.image import Image, Instant
 from janitor.core.known import Known
+from janitor.core.leftover import Leftover
 from janitor.core.reference import is_digest
 from janitor.errors import FileError
 from janitor.files.atomic import PRIVATE, write_atomically
@@ -56,7 +58,25 @@ class _Seen(msgspec.Struct, frozen=True, kw_only=True):
     tags: dict[str, _Tagged]
 
 
-_T = TypeVar("_T", _Manifests, _Seen)
+class _Returned(msgspec.Struct, frozen=True, kw_only=True):
+    """When digests that had been deleted came back."""
+
+    version: int = _VERSION
+    registry: str
+    repository: str
+    digests: dict[str, Instant]
+
+
+class _Left(msgspec.Struct, frozen=True, kw_only=True):
+    """What should have gone along with something that was deleted, and was left."""
+
+    version: int = _VERSION
+    registry: str
+    repository: str
+    digests: dict[str, Leftover]
+
+
+_T = TypeVar("_T", _Manifests, _Seen, _Returned, _Left)
 
 
 class RepositoryStates:
@@ -107,9 +127,43 @@ class RepositoryStates:
             "seen",
             _Seen(registry=registry, repository=repository, first_met=first_met, digests=digests, tags=tags),
         )
+        returned = self._returned(registry, repository, digests)
+        if before is not None:
+            images = tuple(_with_time(image, digests[image.digest], tags) for image in images)
+        if returned:
+            images = tuple(_arrived(image, returned.get(image.digest)) for image in images)
+        return images
+
+    def returned(self, registry: str, repository: str, digests: Iterable[str], now: datetime) -> None:
+        """Note that these digests came back ``now``: they count as arrived then."""
+        before = self._read("returned", registry, repository, _Returned)
+        known = {} if before is None else dict(before.digests)
+        known.update(dict.fromkeys(digests, now))
+        self._write("returned", _Returned(registry=registry, repository=repository, digests=known))
+
+    def leftovers(self, registry: str, repository: str) -> Mapping[str, Leftover]:
+        """Return what earlier runs left behind in a repository, by digest."""
+        kept = self._read("left", registry, repository, _Left)
+        return {} if kept is None else kept.digests
+
+    def leave(self, registry: str, repository: str, leftovers: Mapping[str, Leftover]) -> None:
+        """Keep exactly this as left behind; nothing leaves no file."""
+        path = self._path("left", registry, repository)
+        if not leftovers and path is not None and not path.exists():
+            return
+        self._write("left", _Left(registry=registry, repository=repository, digests=dict(leftovers)))
+
+    def _returned(
+        self, registry: str, repository: str, there: Mapping[str, object]
+    ) -> Mapping[str, datetime]:
+        """What came back once and is there still; the rest is forgotten."""
+        before = self._read("returned", registry, repository, _Returned)
         if before is None:
-            return images
-        return tuple(_with_time(image, digests[image.digest], tags) for image in images)
+            return {}
+        known = {digest: at for digest, at in before.digests.items() if digest in there}
+        if len(known) < len(before.digests):
+            self._write("returned", _Returned(registry=registry, repository=repository, digests=known))
+        return known
 
     def _path(self, kind: str, registry: str, repository: str) -> Path | None:
         return None if self._folder is None else self._folder / kind / safe_name(registry, repository)
@@ -130,7 +184,7 @@ class RepositoryStates:
             return None
         return value
 
-    def _write(self, kind: str, value: _Manifests | _Seen) -> None:
+    def _write(self, kind: str, value: _Manifests | _Seen | _Returned | _Left) -> None:
         path = self._path(kind, value.registry, value.repository)
         if path is None:
             return
@@ -173,6 +227,13 @@ def _since_on(tag: str, digest: str, before: _Seen | None, now: datetime) -> dat
         return None
     seen = before.tags.get(tag)
     return seen.since if seen is not None and seen.digest == digest else now
+
+
+def _arrived(image: Image, at: datetime | None) -> Image:
+    """Give an image that came back the time of that, where it is later than what else is known."""
+    if at is None or (image.tagged_at is not None and image.tagged_at >= at):
+        return image
+    return msgspec.structs.replace(image, tagged_at=at)
 
 
 def _with_time(image: Image, since: datetime | None, tags: Mapping[str, _Tagged]) -> Image:

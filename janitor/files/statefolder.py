@@ -6,6 +6,7 @@
     runs/RUN/                journal and report of each run
     manifests/NAME           what was read of the manifests of one repository
     seen/NAME                when the digests and tags of one repository were first seen
+    returned/NAME, left/NAME what came back to it, and what was left behind there
 
 A lock that is held is an error at once that names the holder; the kernel drops it with the process, so that
 nothing is ever left locked. Folders and files are the owner's alone. Names of registries and repositories
@@ -79,8 +80,9 @@ def safe_name(registry: str, repository: str) -> str:
 class StateFolder:
     """A state folder that this run holds; close it, or use it as a context manager."""
 
-    def __init__(self, path: Path, lock: int) -> None:
+    def __init__(self, path: Path, lock: int, lock_name: str) -> None:
         self.path = path
+        self.lock_name = lock_name
         self._lock = lock
 
     @classmethod
@@ -93,7 +95,7 @@ class StateFolder:
         if reason is not None:
             raise FileError(reason)
         name = "lock" if shard is None else f"lock.{shard[0]}-of-{shard[1]}"
-        return cls(path, _locked(path, path / name, _checked_run_id(run_id)))
+        return cls(path, _locked(path, path / name, _checked_run_id(run_id)), name)
 
     def run_folder(self, run_id: str) -> Path:
         """Return the folder of a run, made where it is missing. Raises FileError."""
@@ -103,6 +105,14 @@ class StateFolder:
         except OSError as error:
             raise FileError(f"{folder} can't be made: {error.strerror or error}") from error
         return folder
+
+    def is_over(self, run_id: str, lock_name: str) -> bool:
+        """Whether a run that held this lock has come to its end, however it did."""
+        if lock_name == self.lock_name:
+            return True
+        path = self.path / _checked_run_id(lock_name)
+        holder = _read_holder(path)
+        return holder is None or holder.run_id != run_id or _is_free(path)
 
     def close(self) -> None:
         """Give the lock back. May be called twice."""
@@ -165,9 +175,30 @@ def _locked(folder: Path, path: Path, run_id: str) -> int:
     return lock
 
 
-def _holder_of(path: Path) -> str:
+def _is_free(path: Path) -> bool:
+    """Try a lock for a moment; only one that a run that died is said to hold is worth that."""
     try:
-        holder = msgspec.json.decode(path.read_bytes(), type=Holder)
+        lock = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(lock)
+    return True
+
+
+def _read_holder(path: Path) -> Holder | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Holder)
     except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _holder_of(path: Path) -> str:
+    holder = _read_holder(path)
+    if holder is None:
         return "another run (it has not said which)"
     return f"run {holder.run_id} (process {holder.pid} on {holder.host})"

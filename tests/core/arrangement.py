@@ -6,12 +6,13 @@ that of an untagged image, by the image's name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from janitor.core.conditions import holding
 from janitor.core.decision import Decider, Decisions
 from janitor.core.facts import Facts
 from janitor.core.image import Abilities, Image
+from janitor.core.leftover import Leftover
 from janitor.core.plan import ActionKind
 from janitor.core.policy import Limits, Protect, Rule
 from janitor.core.selection import Lists, Slots, choose
@@ -67,13 +68,19 @@ def decide(
     abilities: Abilities = ABLE,
     hosts: Sequence[str] = HOSTS,
     repository: str = "team/app",
+    leftovers: Mapping[str, Leftover] | None = None,
 ) -> Decisions:
     """What these rules decide on a repository of these images, before the limits; no grace unless given."""
     bare = (rules,) if isinstance(rules, Rule) else rules
     given: Limits = limits(grace=grace, min_remaining=0)
     policies = policy_set(policy(*bare, timezone=timezone), protect=protect, limits=given)
     decider = Decider(policies, in_use or InUse(), NOW)
-    return decider.decide(inventory(*images, repository=repository), hosts=tuple(hosts), abilities=abilities)
+    return decider.decide(
+        inventory(*images, repository=repository),
+        hosts=tuple(hosts),
+        abilities=abilities,
+        leftovers=leftovers,
+    )
 
 
 def deleted(decisions: Decisions) -> set[str]:

@@ -7,8 +7,10 @@ answer tells. The registry notes every deletion, and every one that broke someth
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import ClassVar, Self
 
 from janitor.applying import Outcomes, apply
@@ -18,6 +20,8 @@ from janitor.core.policy import PolicySet, RegistrySpec
 from janitor.core.report import Outcome, OutcomeKind
 from janitor.core.use import InUse
 from janitor.errors import Unreachable
+from janitor.files.journal import NAME, Begun, Journal
+from janitor.files.repositorystate import RepositoryStates
 from janitor.planning import Opened, Plan, Premises, make_plan, wanted_fields
 from janitor.providers.interface import (
     Context,
@@ -227,7 +231,7 @@ class Journey:
     """One run in steps: plan, let things happen, apply.
 
     ``in_use`` is what the sources say at the moment; it is read again when it is older than ten minutes.
-    ``use_read_at`` are the instants at which it was read.
+    ``use_read_at`` are the instants at which it was read. ``remembers``: a state folder is kept.
     """
 
     def __init__(
@@ -236,6 +240,7 @@ class Journey:
         policies: PolicySet,
         in_use: InUse | None = None,
         clock: Clock | None = None,
+        remembers: bool = False,
     ) -> None:
         self.registries = {registry.name: registry for registry in registries}
         self.policies = policies
@@ -245,7 +250,15 @@ class Journey:
         self.use_read_at: list[datetime] = []
         self._read = InUse()
         self.opened = {name: self._opened(registry) for name, registry in self.registries.items()}
-        self._open: list[Plan | Outcomes] = []
+        self._open: list[Plan | Outcomes | Journal] = []
+        self._folder = tempfile.TemporaryDirectory(prefix="janitor-test-")
+        self.journal_path = Path(self._folder.name) / "runs" / "run" / NAME
+        self.journal = Journal(
+            self.journal_path.parent,
+            Begun(run_id="run", lock="lock", started_at=self.clock()),
+        )
+        self._open.append(self.journal)
+        self.states = RepositoryStates(Path(self._folder.name)) if remembers else None
 
     def _opened(self, registry: WorldRegistry) -> Opened:
         covering = [policy for policy in self.policies.policies if policy.registries.selects(registry.name)]
@@ -260,7 +273,7 @@ class Journey:
         if not self.use_read_at or self.clock() - self.use_read_at[-1] > timedelta(minutes=10):
             self.use_read_at.append(self.clock())
             self._read = self.in_use
-        return Premises(policies=self.policies, in_use=self._read, now=self.clock())
+        return Premises(policies=self.policies, in_use=self._read, now=self.clock(), states=self.states)
 
     def plan(self) -> Plan:
         plan = make_plan(
@@ -275,7 +288,13 @@ class Journey:
 
     def apply(self, plan: Plan) -> Done:
         outcomes = apply(
-            plan, self.opened, self.premises, stop=self.stop, clock=self.clock, progress=Silent()
+            plan,
+            self.opened,
+            self.premises,
+            self.journal,
+            stop=self.stop,
+            clock=self.clock,
+            progress=Silent(),
         )
         self._open.append(outcomes)
         return Done(tuple(outcomes), limited=outcomes.limited)
@@ -286,6 +305,7 @@ class Journey:
     def close(self) -> None:
         for each in self._open:
             each.close()
+        self._folder.cleanup()
 
 
 class Done:
