@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # Test processes: one for each core, unless it is said otherwise (make test JOBS=1).
 JOBS ?= auto
 # Real programs that tests run against.
-PEERS := docker-registry openssl skopeo
+PEERS := docker-registry kubectl openssl skopeo
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-long check format docs requirements peers bench setup clean
@@ -49,7 +49,8 @@ peers:  ## install the real programs that tests run against (Debian's packages)
 	if [ -z "$$missing" ]; then echo "peers present: $(PEERS)"; exit 0; fi; \
 	if [ "$$(id -u)" = 0 ]; then as_root=; else as_root=sudo; fi; \
 	$$as_root apt-get update && \
-	$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $$missing
+	$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
+	  $$(echo $$missing | sed s/kubectl/kubernetes-client/)
 
 bench: $(READY)  ## measure, on this machine
 	@$(BIN)/python -m benchmarks

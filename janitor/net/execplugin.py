@@ -59,7 +59,7 @@ class _Given(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExecPlugin:
-    """One user's plugin. ``told``: whose it is. ``folder``: the kubeconfig's. ``cluster``: what it may know."""
+    """A user's plugin. ``told``: whose it is. ``folder``: the kubeconfig's. ``cluster``: what it may know."""
 
     def __init__(
         self,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 import msgspec
+import urllib3
 
 from janitor.errors import Denied, Malformed
 from janitor.net.http import Http
@@ -127,6 +128,8 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if self.insecure:
+            # The kubeconfig says so; it isn't said again for each request.
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         elif self.authority is not None:
