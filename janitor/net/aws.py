@@ -305,6 +305,7 @@ def classify(
 ) -> Verdict | None:
     """Say what an exception of botocore's means; ``None``: it is none."""
     from botocore import exceptions as boto  # noqa: PLC0415 - the SDK is slow to load
+    from botocore.parsers import ResponseParserError  # noqa: PLC0415
 
     match exc:
         case Trouble():
@@ -314,12 +315,12 @@ def classify(
         case boto.SSLError() if "CERTIFICATE_VERIFY_FAILED" in str(exc):
             advice = "SSL_CERT_FILE names the authority to trust"
             return _verdict(Kind.FINAL, Unreachable, f"{what}: {_line(exc)}; {advice}")
-        case boto.HTTPClientError():
+        case boto.HTTPClientError() | boto.ConnectionError() | boto.IncompleteReadError():
             return _verdict(Kind.TRANSIENT, Unreachable, f"{what}: {_line(exc)}")
         case boto.NoCredentialsError():
             advice = "set AWS_PROFILE or `profile`, give the pod a role, or run `aws sso login`"
             return _verdict(Kind.DENIED, Denied, f"{what}: no AWS credentials were found; {advice}")
-        case boto.ResponseParserError():
+        case ResponseParserError():
             return _verdict(Kind.TRANSIENT, Malformed, f"{what}: {service} sent no answer that can be read")
         case boto.ParamValidationError():
             return _verdict(Kind.FINAL, Malformed, f"{what}: {_line(exc)}")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 from janitor.core.image import Image
 from janitor.core.report import OutcomeKind
+from janitor.providers.ecr.registry import Ecr
 from janitor.providers.interface import (
+    Context,
     Field,
     Finding,
     Forgetful,
@@ -16,9 +19,12 @@ from janitor.providers.interface import (
     Registry,
     Result,
 )
+from janitor.providers.keys import EcrKeys
 from tests.conformance.ecr_stage import ENVIRON
-from tests.conformance.harness import open_registry
 from tests.conformance.stages import EVERYTHING, Time
+from tests.factories import registry_spec
+from tests.instant import NOW
+from tests.simulators.aws import Role
 from tests.simulators.ecr import REGION, EcrServer
 from tests.simulators.world import World
 
@@ -68,17 +74,27 @@ def outcomes(results: Mapping[str, Result]) -> set[OutcomeKind]:
 def site(
     world: World,
     memory: ManifestMemory | None = None,
+    *,
     environ: Mapping[str, str] = ENVIRON,
     keys: Mapping[str, Any] | None = None,
-    **server: Any,
+    now: Callable[[], datetime] = lambda: NOW,
+    page: int = 2,
+    roles: tuple[Role, ...] = (),
+    **spec: Any,
 ) -> Iterator[Site]:
-    """Serve a world and open a registry before it; ``keys`` are of the policy file."""
-    with EcrServer(world, **server) as simulator:
-        registry, time = open_registry(
-            "ecr",
-            memory or Forgetful(),
-            environ,
-            **{"region": REGION, "endpoint": simulator.address, **(keys or {})},
+    """Serve a world and open a registry before it; ``keys`` and ``spec`` are of the policy file."""
+    with EcrServer(world, page=page, roles=roles) as server:
+        time = Time()
+        context = Context(
+            environ=environ,
+            concurrency=4,
+            memory=memory or Forgetful(),
+            sleep=time.sleep,
+            clock=time.clock,
+            random=lambda: 1.0,
+            now=now,
         )
-        yield Site(simulator, registry, time)
+        said = {"region": REGION, "endpoint": server.address, **(keys or {})}
+        registry = Ecr.open(registry_spec("prod", "ecr", EcrKeys(**said), **spec), context)
+        yield Site(server, registry, time)
         registry.close()

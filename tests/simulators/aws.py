@@ -61,7 +61,7 @@ class Credentials(msgspec.Struct, kw_only=True):
 
 
 class Door:
-    """Who may come in, and by which role."""
+    """Who may come in, and by which role; ``taken_on``: how often. ``callers``: who came, STS aside."""
 
     def __init__(self, *, region: str, roles: tuple[Role, ...] = (), arn: str | None = None) -> None:
         self.region = region
@@ -70,6 +70,7 @@ class Door:
             "AKIDTEST": Credentials(arn=arn or f"arn:aws:iam::{ACCOUNT}:user/janitor")
         }
         self.taken_on = 0
+        self.callers: set[str] = set()
 
     def come_in(self, request: Request, service: str) -> Credentials:
         """Whose request it is; raises Refusal."""
@@ -93,6 +94,8 @@ class Door:
                     "ExpiredTokenException", "The security token included in the request is expired"
                 )
             credentials.uses -= 1
+        if service != "sts":
+            self.callers.add(credentials.arn)
         return credentials
 
     def sts(self, request: Request) -> Answer:
