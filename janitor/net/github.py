@@ -14,6 +14,7 @@ Source: GitHub's documentation of the REST API, version 2022-11-28 (rate limits,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -22,7 +23,7 @@ from typing import TypeVar
 import msgspec
 
 from janitor.errors import Denied, Malformed, Refused, Unreachable
-from janitor.net.asking import Asking, Request
+from janitor.net.asking import Asking, PageGone, Request
 from janitor.net.bearer import Scope
 from janitor.net.caller import Caller, Kind, Purpose, Trouble
 from janitor.net.http import Http, Response, decode, origin_of, retry_after, show, trouble
@@ -84,11 +85,15 @@ class GitHub:
 
     def list(self, path: str, entry: type[T], what: str) -> tuple[T, ...]:
         """Read a list whole, in GitHub's order; ``path`` with its query, but for the pages."""
-        pages = self._pages(path, entry, what)
-        for _ in range(READINGS - 1):
-            before, pages = pages, self._pages(path, entry, what) if len(pages) > 1 else pages
-            if before == pages:
+        before: tuple[tuple[T, ...], ...] | None = None
+        for _ in range(READINGS):
+            try:
+                pages = self._pages(path, entry, what)
+            except PageGone:
+                continue
+            if len(pages) == 1 or pages == before:
                 return tuple(each for page in pages for each in page)
+            before = pages
         raise Malformed(f"{what} changed each of the {READINGS} times that they were listed")
 
     def changing(self, method: str, path: str, what: str, *, purpose: Purpose) -> Request:
@@ -184,13 +189,17 @@ class _Authorizer:
 _SSO_ADVICE = "authorize the token for the organisation's single sign-on, where GitHub lists your tokens"
 
 
+# The latter is what older enterprise servers say.
+_LIMITED = re.compile("rate limit|abuse detection", re.IGNORECASE)
+
+
 def _is_throttle(answer: Response, said: str) -> bool:
     if answer.status == 429:  # noqa: PLR2004 - too many requests
         return True
     if answer.status != 403:  # noqa: PLR2004 - forbidden, which GitHub says of both
         return False
     spent = _number(answer, "X-RateLimit-Remaining") == 0
-    return spent or answer.header("Retry-After") is not None or "rate limit" in said.lower()
+    return spent or answer.header("Retry-After") is not None or _LIMITED.search(said) is not None
 
 
 def _trouble(answer: Response, what: str, said: str) -> Trouble:

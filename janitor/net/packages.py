@@ -96,6 +96,8 @@ class Packages:
         try:
             found = self._github.list(f"{base}/packages?package_type=container", Package, what)
         except Denied as exc:
+            if "not accessible by" not in exc.message:
+                raise
             raise Denied(
                 f"{exc}; a workflow's GITHUB_TOKEN may not list packages: name them under `repositories`, or"
                 " use a classic token with read:packages"

@@ -43,7 +43,7 @@ def test_a_classic_token_with_all_scopes_and_rights_has_nothing_to_be_told() -> 
     assert {finding.level for finding in found} <= {Level.OK, Level.NOTE}
     assert "a classic token from the policy file" in told(found, "credentials")
     assert "delete:packages, read:packages, write:packages" in told(found, "credentials")
-    assert "2 versions" in told(found, "reading")
+    assert "its 2 versions" in told(found, "reading")
 
 
 def test_no_finding_holds_the_token() -> None:

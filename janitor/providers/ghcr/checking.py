@@ -97,7 +97,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
             return Finding(about="reading", level=Level.OK, message=f"{name} can be read, and is empty")
         there = self.manifests.exists(f"{self.owner.lower()}/{name}", versions[0].name)
         if there:
-            message = f"{name} can be read: {len(versions):,} versions, and their manifests"
+            message = f"{name} can be read: its {len(versions):,} versions, and what they hold"
             return Finding(about="reading", level=Level.OK, message=message)
         message = f"the registry doesn't have {name}@{versions[0].name}, which GitHub lists"
         return Finding(about="reading", level=Level.WARNING, message=message)

@@ -295,7 +295,6 @@ class Ghcr(Registry):
             raise
         except RegistryError as exc:
             return _unsuccessful(kept.digest, exc)
-        self._deleted.discard(version)
         try:
             detail = self._lost_tags(repository, kept, version)
         except RegistryError as exc:
