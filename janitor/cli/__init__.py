@@ -14,6 +14,7 @@ import sys
 # Words with which one asks for the overview, and the columns for which it is written.
 _OVERVIEW = (["--help"], ["-h"])
 _COLUMNS = 80
+_INTERRUPTED = 130  # as shells say it: 128, and the signal's number
 # What a command loads stays to its end. To look for garbage as often as Python does, each time that there are
 # 700 objects more, would take a short command a tenth of its time.
 _OBJECTS = 100_000
@@ -53,13 +54,14 @@ def _said_overview() -> bool:
 
 def _said_fine(paths: list[str]) -> bool:
     """Say that policy files are right; where they aren't, the command reads them again and tells why."""
-    from janitor.cli.fine import fine, read
-    from janitor.errors import JanitorError
-
     try:
+        from janitor.cli.fine import fine, read
+
         sys.stdout.write(fine(read(paths)))
         sys.stdout.flush()
-    except (JanitorError, OSError):
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
+    except Exception:  # noqa: BLE001 - whatever it is, the command meets it again
         return False
     return True
 
