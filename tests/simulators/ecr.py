@@ -88,7 +88,7 @@ class EcrServer(Server):
         self.statuses: dict[str, str] = {}
         self.used: set[str] = set()
         self.activating: dict[tuple[str, str], datetime] = {}
-        self._operations: Mapping[str, Callable[[Parameters], Mapping[str, Any]]] = {
+        self.operations: Mapping[str, Callable[[Parameters], Mapping[str, Any]]] = {
             "BatchDeleteImage": self._batch_delete,
             "BatchGetImage": self._batch_get,
             "DescribeImages": self._describe_images,
@@ -153,7 +153,7 @@ class EcrServer(Server):
         if request.headers.get("content-type") != "application/x-amz-json-1.1":
             raise Refusal("SerializationException", "no JSON 1.1")
         target = request.headers.get("x-amz-target", "")
-        operation = self._operations.get(target.removeprefix(_TARGET))
+        operation = self.operations.get(target.removeprefix(_TARGET))
         if operation is None or not target.startswith(_TARGET):
             raise Refusal("UnknownOperationException", target)
         self._caller = self.door.come_in(request, "ecr").arn
