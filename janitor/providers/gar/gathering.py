@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -34,16 +35,16 @@ from janitor.providers.interface import Field
 
 
 class Row(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What the listing tells of one image, as small as it gets: times in seconds, or ``None``."""
+    """What the listing tells of one image; encoded, it is as small as it gets."""
 
     digest: str
     tags: tuple[str, ...]
     media_type: str
     artifact_type: str
     size_bytes: int
-    pushed_at: float | None
-    built_at: float | None
-    changed_at: float | None
+    pushed_at: datetime | None
+    built_at: datetime | None
+    changed_at: datetime | None
     children: tuple[str, ...]
 
 
@@ -94,23 +95,33 @@ def _below(place: Place, raw: Any) -> str:
 def _row(raw: Any, digest: str) -> Row:
     if not is_digest(digest):
         raise Malformed(f"{raw.uri} is listed, which ends in no digest")
-    has = raw.HasField
+    media_type = raw.media_type
     return Row(
         digest,
         tuple(raw.tags),
-        raw.media_type,
+        media_type,
         raw.artifact_type,
         raw.image_size_bytes,
-        _seconds(raw.upload_time) if has("upload_time") else None,
-        _seconds(raw.build_time) if has("build_time") else None,
-        _seconds(raw.update_time) if has("update_time") else None,
-        tuple(child.digest for child in raw.image_manifests if _is_child(child)),
+        _time(raw, raw.upload_time, "upload_time"),
+        _time(raw, raw.build_time, "build_time"),
+        _time(raw, raw.update_time, "update_time"),
+        _children(raw) if media_type in INDEX_TYPES else (),
     )
 
 
-def _seconds(timestamp: Any) -> float:
-    seconds: float = timestamp.seconds + timestamp.nanos / 1e9
-    return seconds
+def _time(raw: Any, timestamp: Any, field: str) -> datetime | None:
+    """Read a time; one that isn't set reads as 1970, and one that no calendar has is none."""
+    seconds = timestamp.seconds
+    if not seconds and not raw.HasField(field):
+        return None
+    try:
+        return datetime.fromtimestamp(seconds + timestamp.nanos / 1e9, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _children(raw: Any) -> tuple[str, ...]:
+    return tuple(child.digest for child in raw.image_manifests if _is_child(child))
 
 
 def _is_child(child: Any) -> bool:
@@ -127,7 +138,9 @@ class Rows:
     def __init__(self, place: Place, encoded: Sequence[bytes], wanted: frozenset[Field]) -> None:
         self._place = place
         self._rows = list({row.digest: row for row in map(_decode, encoded)}.values())
-        self._wanted = wanted
+        self._types = Field.TYPE in wanted
+        self._labels = Field.LABELS in wanted
+        self._creations = Field.CREATED in wanted
 
     def unread(self, known: Mapping[str, Known]) -> list[str]:
         """The digests of which something has to be read that isn't known yet."""
@@ -147,12 +160,10 @@ class Rows:
     def _is_unread(self, row: Row, known: Known | None) -> bool:
         if self._wants_config(row):
             return known is None or (known.labels is None and known.config_digest is not None)
-        return known is None and (needs_manifest(row) or Field.TYPE in self._wanted)
+        return known is None and (self._types or needs_manifest(row))
 
     def _wants_config(self, row: Row) -> bool:
-        if Field.LABELS in self._wanted:
-            return True
-        return Field.CREATED in self._wanted and row.built_at is None
+        return self._labels or (self._creations and row.built_at is None)
 
 
 def needs_manifest(row: Row) -> bool:
@@ -196,12 +207,12 @@ def _listed(row: Row, *, immutable: bool) -> Image:
         media_type=row.media_type or None,
         artifact_type=row.artifact_type or None,
         type=_type(row),
-        pushed_at=_instant(row.pushed_at),
-        created_at=_instant(row.built_at),
+        pushed_at=row.pushed_at,
+        created_at=row.built_at,
         size_bytes=row.size_bytes or None,
         children=UNSET if unknown and (is_index or not row.media_type) else row.children,
         locked=(immutable and bool(row.tags)) or (unknown and not is_index),
-        changed_at=_instant(row.changed_at),
+        changed_at=row.changed_at,
     )
 
 
@@ -209,24 +220,21 @@ def _read(row: Row, known: Known, *, immutable: bool) -> Image:
     """Make an image of the listing and its manifest."""
     return msgspec.structs.replace(
         image_of(row.digest, known, row.tags),
-        pushed_at=_instant(row.pushed_at),
-        created_at=_instant(row.built_at) or known.created_at,
+        pushed_at=row.pushed_at,
+        created_at=row.built_at or known.created_at,
         size_bytes=row.size_bytes or known.size_bytes,
         locked=immutable and bool(row.tags),
-        changed_at=_instant(row.changed_at),
+        changed_at=row.changed_at,
     )
 
 
 def _type(row: Row) -> ImageType | None:
     """Tell what an image is where that is sure: charts and attestations may look like plain images."""
-    told = type_from_media_types(row.media_type, row.artifact_type or None, row.tags)
-    return None if told is ImageType.IMAGE and not row.artifact_type else told
+    schemed = tuple(tag for tag in row.tags if tag[:7] == "sha256-")
+    return _told(row.media_type, row.artifact_type, schemed)
 
 
-def _instant(seconds: float | None) -> datetime | None:
-    if seconds is None:
-        return None
-    try:
-        return datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError, OSError):  # no calendar has it
-        return None
+@lru_cache(maxsize=256)  # there are few kinds, and a listing has a million images
+def _told(media_type: str, artifact_type: str, tags: tuple[str, ...]) -> ImageType | None:
+    told = type_from_media_types(media_type, artifact_type or None, tags)
+    return None if told is ImageType.IMAGE and not artifact_type else told
