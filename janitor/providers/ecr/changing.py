@@ -120,8 +120,8 @@ class Changes:
                 if failure.failure_code not in _OFF_ALREADY:
                     return _failed(digest, f"{failure.image_id.image_tag}: {failure}")
         if not self.described(repository, [digest]):
-            why = "ITS OTHER TAGS WENT MEANWHILE, AND WITH THE LAST ONE THE IMAGE"
-            return _failed(digest, f"{why}: push it again if it is needed")
+            why = "WITH ITS TAG WENT THE IMAGE: its other tags must have gone meanwhile"
+            return _failed(digest, f"{why}; push it again if it is needed")
         return Result(digest=digest, outcome=OutcomeKind.UNTAGGED)
 
     def archive(self, repository: str, images: Sequence[Image]) -> Iterator[Result]:
