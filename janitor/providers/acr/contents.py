@@ -63,12 +63,11 @@ def read_contents(
 
 
 class _Lists(msgspec.Struct, frozen=True, kw_only=True):
-    """What one repository listed, and what it says of itself. ``hidden``: what only a tag led to."""
+    """What one repository listed, or a tag of it led to, and what it says of itself."""
 
     repository: RepositoryEntry
     manifests: Mapping[str, ManifestEntry]
     tags: Mapping[str, TagEntry]
-    hidden: frozenset[str]
 
     def lack(self, repository: RepositoryEntry) -> str:
         """Say how much of what the repository says it holds was not listed; empty where nothing lacks."""
@@ -88,12 +87,7 @@ def _lists(api: Api, repository: str) -> _Lists | None:
     unlisted = {tag.digest for tag in tags.values()} - manifests.keys()
     found = {digest: api.manifest(repository, digest) for digest in sorted(unlisted)}
     led_to = {digest: entry for digest, entry in found.items() if entry is not None}
-    return _Lists(
-        repository=itself,
-        manifests={**manifests, **led_to},
-        tags=tags,
-        hidden=frozenset(led_to),
-    )
+    return _Lists(repository=itself, manifests={**manifests, **led_to}, tags=tags)
 
 
 class _Reader:
@@ -172,8 +166,8 @@ class _Reader:
     def _locked(self, entry: ManifestEntry) -> bool:
         if self._lists.repository.attributes.write_enabled is False:
             return True  # all that is in it; deleteEnabled of a repository keeps only the repository itself
-        if entry.attributes.is_locked or entry.digest in self._lists.hidden:
-            return True
+        if entry.attributes.is_locked or entry.attributes.list_enabled is False:
+            return True  # what was hidden on purpose is not ours to judge
         tags = [self._lists.tags.get(name) for name in self._tags_of(entry)]
         # The lock of a tag that is not listed can't be seen.
         return any(tag is None or tag.attributes.is_locked for tag in tags)
