@@ -68,7 +68,7 @@ _FAULTS = Faults(
         *_PAGES,
         r"/repositories/[a-z]+ ?$",
         "/auth/token",
-        "/token",
+        "GET /token",
         "/manifests/",
         "/blobs/",
         "/referrers/",
@@ -98,4 +98,12 @@ def _row(plan: Plan, *, faults: Faults | None = _FAULTS) -> Harness:
     )
 
 
-ROWS = (_row(TEAM), _row(OLD), _row(PERSONAL, faults=None))
+# What is different of old tags: each is looked up at the registry.
+_OLD_FAULTS = Faults(
+    listing=("HEAD .*/manifests/",),
+    deleting="DELETE",
+    kinds=("throttle", "error", "reset", "slow", "unauthorized"),
+    lost_kinds=(),
+)
+
+ROWS = (_row(TEAM), _row(OLD, faults=_OLD_FAULTS), _row(PERSONAL, faults=None))

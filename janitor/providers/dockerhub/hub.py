@@ -60,6 +60,7 @@ class Hub:
             Page[RepositoryName],
             f"the repositories of {namespace}",
             lambda each: each.name,
+            lambda _: False,
         )
         return tuple(check_repository(each.name) for each in found)
 
@@ -68,14 +69,20 @@ class Hub:
         path = f"/v2/namespaces/{_quoted(namespace)}/repositories/{_quoted(repository)}"
         return self._ask("GET", path, f"{namespace}/{repository}", lambda got: decode(got, Repository))
 
-    def tags(self, namespace: str, repository: str) -> tuple[Tag, ...]:
-        """Read all tags of a repository; raises Gone where it isn't there."""
+    def tags(
+        self, namespace: str, repository: str, enough: Callable[[Page[Tag]], bool] = lambda _: False
+    ) -> tuple[Tag, ...]:
+        """Read all tags of a repository, or as many pages as are ``enough``, in the service's order.
+
+        Raises Gone where it isn't there.
+        """
         path = f"/v2/namespaces/{_quoted(namespace)}/repositories/{_quoted(repository)}/tags"
         found = self._whole(
             f"{path}?page_size={PAGE}",
             Page[Tag],
             f"the tags of {namespace}/{repository}",
             lambda tag: (tag.digest, tag.last_updated, tag.tag_last_pushed),
+            enough,
         )
         for tag in found:
             check_tag(tag.name)
@@ -91,18 +98,28 @@ class Hub:
         return True
 
     def _whole(
-        self, target: str, shape: type[Page[N]], what: str, stamp: Callable[[N], object]
+        self,
+        target: str,
+        shape: type[Page[N]],
+        what: str,
+        stamp: Callable[[N], object],
+        enough: Callable[[Page[N]], bool],
     ) -> tuple[N, ...]:
         for _ in range(1 + RESTARTS):
             try:
-                return self._all_pages(target, shape, what, stamp)
+                return self._all_pages(target, shape, what, stamp, enough)
             except _Changed:
                 continue
         message = f"{what} changed, or did not come to what their count says, each of the"
         raise Malformed(f"{message} {1 + RESTARTS} times that they were listed")
 
     def _all_pages(
-        self, first: str, shape: type[Page[N]], what: str, stamp: Callable[[N], object]
+        self,
+        first: str,
+        shape: type[Page[N]],
+        what: str,
+        stamp: Callable[[N], object],
+        enough: Callable[[Page[N]], bool],
     ) -> tuple[N, ...]:
         found: dict[str, N] = {}
         beginning = page = self._page(first, shape, what)
@@ -112,7 +129,7 @@ class Hub:
             found.update((each.name, each) for each in page.results)
             if page.results and len(found) == before:
                 raise _Changed
-            if page.next is None:
+            if page.next is None or enough(page):
                 break
             target = self._following(page.next, first, what)
             if target in asked or len(asked) >= MAX_PAGES:
@@ -123,7 +140,9 @@ class Hub:
             except Gone:
                 raise _Changed from None
         end = beginning if len(asked) == 1 else self._page(first, shape, what)
-        if not len(found) == beginning.count == page.count == end.count:
+        if not beginning.count == page.count == end.count:
+            raise _Changed
+        if page.next is None and len(found) != page.count:
             raise _Changed
         if _stamps(beginning, stamp) != _stamps(end, stamp):
             raise _Changed

@@ -20,15 +20,15 @@ from janitor.net.bearer import Authenticator
 from janitor.net.distribution import Distribution
 from janitor.net.dockerconfig import Credentials
 from janitor.net.http import origin_of
-from janitor.parallel import each
 from janitor.providers.dockerhub.answers import deletion_trouble, registry_trouble
 from janitor.providers.dockerhub.checking import Looker
-from janitor.providers.dockerhub.contents import Moved, Pointer, Reader, point
+from janitor.providers.dockerhub.contents import Moved, Reader
 from janitor.providers.dockerhub.hub import Hub, check_repository
 from janitor.providers.dockerhub.immutable import ImmutableTags
 from janitor.providers.dockerhub.meter import Meter
 from janitor.providers.dockerhub.removal import Remover
 from janitor.providers.dockerhub.session import Account, Session
+from janitor.providers.dockerhub.tagging import Tagging
 from janitor.providers.interface import (
     Context,
     Field,
@@ -88,7 +88,12 @@ class DockerHub(Registry):
             failed=registry_trouble,
             delete_failed=deletion_trouble,
         )
-        self._remover = Remover(hub=self._hub, api=self._api, namespace=self._namespace, context=context)
+        self._tags = Tagging(
+            hub=self._hub, api=self._api, namespace=self._namespace, workers=context.concurrency
+        )
+        self._remover = Remover(
+            hub=self._hub, api=self._api, tags=self._tags, namespace=self._namespace, context=context
+        )
         names = (f"docker.io/{self._namespace}", f"{registry.rstrip('/')}/{self._namespace}", *spec.aliases)
         self.hosts = tuple(dict.fromkeys(map(normal_host, names)))
         self.abilities = Abilities(lists_untagged=False, records_pushes=True, records_pulls=True, untags=True)
@@ -160,7 +165,7 @@ class DockerHub(Registry):
         moved: Moved | None = None
         for _ in range(1 + RESTARTS):
             try:
-                contents = reader.read(self._pointers(repository))
+                contents = reader.read(self._tags.listed(repository))
             except Moved as exc:
                 moved = exc
             except Unreachable:
@@ -175,38 +180,8 @@ class DockerHub(Registry):
             " if it isn't being pushed to at the moment, delete that tag on its web page"
         )
 
-    def _pointers(self, repository: str) -> Sequence[Pointer]:
-        try:
-            tags = self._hub.tags(self._namespace, repository)
-        except Gone:
-            return ()
-        name = self._full(repository)
-        return tuple(each(lambda tag: point(self._api, name, tag), tags, workers=self._context.concurrency))
-
     def _tags_now(self, repository: str, images: Sequence[Image]) -> Mapping[str, frozenset[str] | None]:
-        now: dict[str, set[str]] = {image.digest: set() for image in images}
-        for pointer in self._steady_pointers(repository):
-            if pointer.digest in now:
-                now[pointer.digest].add(pointer.tag.name)
-        untagged = [digest for digest, found in now.items() if not found]
-        name = self._full(repository)
-        there = each(
-            lambda digest: self._api.exists(name, digest), untagged, workers=self._context.concurrency
-        )
-        gone = {digest for digest, exists in zip(untagged, there, strict=True) if not exists}
-        return {digest: None if digest in gone else frozenset(found) for digest, found in now.items()}
-
-    def _steady_pointers(self, repository: str) -> Sequence[Pointer]:
-        for _ in range(RESTARTS):
-            try:
-                return self._pointers(repository)
-            except Moved:
-                continue
-        try:
-            return self._pointers(repository)
-        except Moved as exc:
-            message = f"{self._full(repository)}: the registry doesn't hold what {exc} names"
-            raise Malformed(message) from exc
+        return self._tags.now(repository, images)
 
     def _delete(self, repository: str, images: Sequence[Image]) -> Iterator[Result]:
         return self._remover.delete(repository, images)

@@ -17,11 +17,12 @@ from collections.abc import Iterator, Sequence
 from janitor.core.image import Image
 from janitor.core.order import holders, levels
 from janitor.core.report import OutcomeKind
-from janitor.errors import Denied, Gone, Malformed, Refused, RegistryError, Stopped
+from janitor.errors import Denied, Refused, RegistryError, Stopped
 from janitor.net.distribution import Distribution
 from janitor.parallel import each
 from janitor.providers.dockerhub.answers import Pending, StillNamed
 from janitor.providers.dockerhub.hub import Hub
+from janitor.providers.dockerhub.tagging import Tagging
 from janitor.providers.interface import Context, Result
 
 DENIED_IN_A_ROW = 3
@@ -33,8 +34,11 @@ LOOKS = (1.0, 2.0, 4.0, 8.0)
 class Remover:
     """Deletes and untags in one namespace. Used from many threads."""
 
-    def __init__(self, *, hub: Hub, api: Distribution, namespace: str, context: Context) -> None:
+    def __init__(
+        self, *, hub: Hub, api: Distribution, tags: Tagging, namespace: str, context: Context
+    ) -> None:
         self._hub = hub
+        self._tags = tags
         self._api = api
         self._namespace = namespace
         self._context = context
@@ -71,7 +75,7 @@ class Remover:
         try:
             self._look_at_rights(repository)
             for tag in tags:
-                found = self._points_to(repository, tag)
+                found = self._tags.points_to(repository, tag)
                 if found is not None and found != image.digest:
                     detail = f"{tag} points to {found} by now{_spoken(off)}"
                     return Result(digest=image.digest, outcome=OutcomeKind.FAILED, detail=detail)
@@ -120,21 +124,10 @@ class Remover:
     def _take_off(self, repository: str, image: Image, off: list[str]) -> None:
         """Take off the image's tags, but those that moved; ``off`` grows by each."""
         for tag in image.tags:
-            if self._points_to(repository, tag) != image.digest:
+            if self._tags.points_to(repository, tag) != image.digest:
                 continue
             self._hub.delete_tag(self._namespace, repository, tag)
             off.append(tag)
-
-    def _points_to(self, repository: str, tag: str) -> str | None:
-        """Ask the registry what a tag names at this moment; ``None``: it is gone."""
-        name = f"{self._namespace}/{repository}"
-        try:
-            head = self._api.head(name, tag)
-        except Gone:
-            return None
-        if head.digest is None:
-            raise Malformed(f"{name}:{tag}: the registry doesn't say which digest the tag names")
-        return head.digest
 
     def _delete_manifest(self, repository: str, digest: str, *, patient: bool) -> str | None:
         """Delete a manifest; ``patient``: the registry may not know yet that its tags are off."""

@@ -94,7 +94,7 @@ class Session:
         return f"Bearer {self._token()}"
 
     def learn(self, response: Response, scope: Scope, sent: str | None) -> bool:  # noqa: ARG002 - as above
-        """Forget a token that was not good, unless it was renewed for that just now: then it lacks a right."""
+        """Forget a token that was not good; one that was renewed for that just now lacks a right."""
         with self._lock:
             held = self._held
             if held is None or sent != f"Bearer {held.value}":
