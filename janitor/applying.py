@@ -1,17 +1,8 @@
-"""From a plan to outcomes: only what the plan and a decision made afresh both hold is done.
+"""From a plan to outcomes, repository by repository.
 
-Rules that stand here:
-
-- Each repository is listed and decided again before its first change, and again after ten minutes of changes
-  (or as long as its listing takes, if that is longer).
-- The tags of each image are read again shortly before its deletion; an image whose tags moved stays, and what
-  hangs on it.
-- What holds an image goes first: an index before its platforms, a subject before its signatures. What could
-  not be deleted keeps all that hangs on it.
-- Sources of use are read again when they are older than ten minutes. What they say otherwise by then is
-  decided by before anything more is changed; one that can't be read any more stops what is left.
-- Every action of the plan has one outcome. A change that was sent is waited for.
-- What was to go along with an image that went, and was left, is written down for the next run.
+- Every action of the plan has one outcome, whatever goes wrong with its registry.
+- Once a stop is set no further repository is begun; how far it came is told.
+- A plan that was saved brings what it asked for and what is not to be done any more.
 """
 
 from __future__ import annotations
@@ -21,51 +12,34 @@ import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
-from itertools import islice
+from datetime import datetime
+from functools import partial
 from typing import IO
 
 import msgspec
 
-from janitor.changing import Changes
-from janitor.core.decision import Decisions
-from janitor.core.image import Image
-from janitor.core.leftover import Leftover
-from janitor.core.limits import brake, oldest_first
-from janitor.core.plan import Action, ActionKind
+from janitor.acting import Work
+from janitor.core.plan import Action
 from janitor.core.report import Outcome, OutcomeKind
-from janitor.core.story import why_stays
-from janitor.errors import FileError, RegistryError, Stopped
 from janitor.files.journal import Journal
+from janitor.listing import Place
 from janitor.log import get_logger
-from janitor.planning import Opened, Plan, PlannedRepository, Premises, why_closed
+from janitor.planning import Plan, PlannedRepository
+from janitor.premises import Opened, Premises
 from janitor.progress import Progress
-from janitor.providers.interface import Listing
-
-# How long decisions on a repository may be acted on before they are made again.
-_DECISIONS_LAST = timedelta(minutes=10)
-# Tags are to be read not longer than 60 s before a deletion; half of it is left for the deletion itself.
-_TAGS_LAST = timedelta(seconds=30)
-# So many images are deleted at a time: what is begun may be waited for when a run is stopped.
-_BATCH = 16
-# Of so many the tags are read at a time, as many as are deleted before these are old: where a registry tells
-# whose a tag is tag by tag, each reading asks for all of the repository.
-_MOST_READ = 1024
-
-_WENT = frozenset({OutcomeKind.DELETED, OutcomeKind.ARCHIVED})
-_PAST = {ActionKind.DELETE: "deleted", ActionKind.ARCHIVE: "archived"}
 
 
 class Outcomes:
     """What became of every action of a plan, in its order; a handle on a spool. Close it.
 
-    ``limited``: a limit, or a source of use, stopped something that the plan would have done. ``reached``:
-    registry and repository that were done last, before a stop if there was one.
+    ``limited``: a limit, or a source of use, stopped something that the plan would have done. ``unfinished``:
+    a stop left something undone; ``reached`` is the place that was done last before it.
     """
 
     def __init__(self) -> None:
         self.limited = False
-        self.reached: tuple[str, str] | None = None
+        self.unfinished = False
+        self.reached: Place | None = None
         self._spool: IO[bytes] = tempfile.TemporaryFile(prefix="janitor-")  # noqa: SIM115 - close() closes it
 
     def add(self, outcomes: Iterable[Outcome]) -> None:
@@ -90,8 +64,9 @@ def apply(
     stop: threading.Event,
     clock: Callable[[], datetime],
     progress: Progress,
+    begin_after: Place | None = None,
 ) -> Outcomes:
-    """Carry out what of a plan still holds.
+    """Carry out what of a plan still holds, repository by repository; from a place on, and round to it again.
 
     ``premises`` gives premises that are fresh enough. Once ``stop`` is set no new change is begun; what is
     left is skipped. Errors of registries are outcomes, never raised; nor is a journal that can't be written,
@@ -100,289 +75,48 @@ def apply(
     with contextlib.ExitStack() as unless_done:
         outcomes = Outcomes()
         unless_done.callback(outcomes.close)
-        _carry_out(plan, registries, premises, journal, outcomes, stop=stop, clock=clock, progress=progress)
+        work = partial(Work, premises=premises, journal=journal, stop=stop, clock=clock)
+        repositories = _from(plan.repositories, begin_after)
+        _carry_out(plan, repositories, registries, work, outcomes, stop=stop, progress=progress)
         unless_done.pop_all()
     return outcomes
 
 
+def _from(repositories: Sequence[PlannedRepository], place: Place | None) -> list[PlannedRepository]:
+    """Turn the order so that it begins after a place."""
+    if place is None:
+        return list(repositories)
+    return sorted(repositories, key=lambda one: (one.plan.registry, one.unit.name) <= place)
+
+
 def _carry_out(
     plan: Plan,
+    repositories: Sequence[PlannedRepository],
     registries: Mapping[str, Opened],
-    premises: Callable[[], Premises],
-    journal: Journal,
+    begin: Callable[[PlannedRepository, Opened, Sequence[Action]], Work],
     outcomes: Outcomes,
     *,
     stop: threading.Event,
-    clock: Callable[[], datetime],
     progress: Progress,
 ) -> None:
-    todo = sum(1 for repository in plan.repositories if repository.is_due)
-    progress.started(todo, "deleting")
-    for repository in plan.repositories:
+    progress.started(sum(1 for repository in repositories if repository.is_due), "deleting")
+    for repository in repositories:
         actions = list(plan.actions(repository))
         outcomes.add(plan.dropped(repository))
         if not repository.is_due or not actions:
             why = repository.plan.detail or ""
             outcomes.add(Outcome(action=each, outcome=OutcomeKind.SKIPPED, detail=why) for each in actions)
-            continue
-        opened = registries[repository.plan.registry]
-        work = _Work(repository, opened, actions, premises, journal, stop=stop, clock=clock)
-        work.run()
-        done = list(work.outcomes())
-        outcomes.add(done)
-        counted = Counter(outcome.outcome.value for outcome in done)
-        get_logger().info("repository.cleaned", registry=opened.spec.name, repository=work.name, **counted)
-        outcomes.limited |= work.limited
+        else:
+            work = begin(repository, registries[repository.plan.registry], actions)
+            work.run()
+            done = list(work.outcomes())
+            outcomes.add(done)
+            outcomes.limited |= work.limited
+            outcomes.unfinished |= work.unfinished
+            counted = Counter(outcome.outcome.value for outcome in done)
+            place = {"registry": repository.plan.registry, "repository": work.name}
+            get_logger().info("repository.cleaned", **place, **counted)
+            progress.advanced("/".join(place.values()), repository.plan.images)
         if not stop.is_set():
-            outcomes.reached = repository.plan.registry, repository.plan.repository
-        progress.advanced(f"{repository.plan.registry}/{repository.plan.repository}", repository.plan.images)
+            outcomes.reached = repository.plan.registry, repository.unit.name
     progress.finished()
-
-
-class _Work:
-    """The actions of one repository, until each has an outcome."""
-
-    def __init__(
-        self,
-        repository: PlannedRepository,
-        opened: Opened,
-        actions: Sequence[Action],
-        premises: Callable[[], Premises],
-        journal: Journal,
-        *,
-        stop: threading.Event,
-        clock: Callable[[], datetime],
-    ) -> None:
-        self._repository = repository
-        self.name = repository.plan.repository
-        self._opened = opened
-        self._registry = opened.registry
-        self._actions = actions
-        by_digest = {action.digest: action for action in actions}
-        place = opened.spec.name, self.name
-        self._changes = Changes(opened.registry, by_digest, journal, clock, place=place)
-        self._rules = {digest: action.rules for digest, action in by_digest.items()}
-        self._left: dict[str, Leftover] = {}
-        self._stop = stop
-        self._clock = clock
-        self._premises = premises
-        self.limited = False
-        self._read_at_once = _BATCH
-        self._done: dict[str, tuple[OutcomeKind, str | None]] = {}
-
-    def outcomes(self) -> Iterator[Outcome]:
-        """Every action with its outcome, in the order of the plan."""
-        for action in self._actions:
-            outcome, detail = self._done[action.digest]
-            yield Outcome(action=action, outcome=outcome, detail=detail)
-
-    def run(self) -> None:
-        """Decide afresh and act, as often as it takes."""
-        states, place = self._premises().states, (self._opened.spec.name, self.name)
-        self._left = {} if states is None else dict(states.leftovers(*place))
-        try:
-            while self._waiting() and not self._stop.is_set():
-                self._decide_and_act()
-        except Stopped:
-            pass
-        except (RegistryError, FileError) as error:
-            self._skip_waiting(OutcomeKind.FAILED, error.message)
-        self._skip_waiting(OutcomeKind.SKIPPED, "the run was stopped before it")
-        if states is not None:
-            states.leave(*place, self._left)
-
-    def _waiting(self) -> list[Action]:
-        return [action for action in self._actions if action.digest not in self._done]
-
-    def _skip_waiting(self, outcome: OutcomeKind, why: str) -> None:
-        for action in self._waiting():
-            self._done[action.digest] = outcome, why
-
-    def _decide_and_act(self) -> None:
-        """Act on one fresh decision for as long as it may be acted on."""
-        begun = self._clock()
-        listing = self._listing()
-        decided = self._clock()
-        # A listing may take long: what is in use is looked at after it.
-        premises = self._premises()
-        closed = why_closed(premises.in_use)
-        if closed is not None:
-            self.limited = True
-            self._skip_waiting(OutcomeKind.SKIPPED, closed)
-            return
-        fresh = self._opened.decide(listing, premises.decider(), premises, self._left)
-        judged = len(fresh.facts.shape.candidates)
-        stopped = brake(len(fresh.going), judged, premises.policies.limits.max_percent)
-        if stopped is not None:
-            self.limited = True
-            self._skip_waiting(OutcomeKind.SKIPPED, f"decided afresh, {stopped}")
-            return
-        self._drop_drifted(fresh)
-        until = decided + max(_DECISIONS_LAST, decided - begun)
-
-        def may_go_on() -> bool:
-            if self._stop.is_set() or self._clock() >= until:
-                return False
-            in_use = self._premises().in_use
-            return in_use is premises.in_use or in_use == premises.in_use
-
-        gone: set[int] = set()
-        self._remove(fresh, ActionKind.DELETE, gone, may_go_on)
-        self._remove(fresh, ActionKind.ARCHIVE, gone, may_go_on)
-        self._untag(fresh, may_go_on)
-
-    def _listing(self) -> Listing:
-        for listing in self._registry.list(self._repository.unit, self._opened.wanted):
-            if listing.repository == self.name:
-                return listing
-        return Listing(repository=self.name, images=())
-
-    def _drop_drifted(self, fresh: Decisions) -> None:
-        """Skip what is decided otherwise now."""
-        at = fresh.facts.shape.at
-        for action in self._waiting():
-            i = at.get(action.digest)
-            if i is None:
-                self._done[action.digest] = OutcomeKind.SKIPPED, "it is gone already"
-            elif (now := fresh.action(i)) is not action.action:
-                what = f"it would {now} now" if now is not None else f"it stays: {why_stays(fresh, i)[0]}"
-                self._done[action.digest] = OutcomeKind.SKIPPED, f"decided afresh, {what}"
-
-    def _remove(
-        self, fresh: Decisions, kind: ActionKind, gone: set[int], may_go_on: Callable[[], bool]
-    ) -> None:
-        """Delete, or move, the oldest first; whatever drifts or fails takes what hangs on it out of the rest.
-
-        ``gone`` are the images that were deleted or moved by this decision; it grows.
-        """
-        at = fresh.facts.shape.at
-        drifted = True
-        while drifted:
-            left = {at[action.digest] for action in self._waiting() if action.action is kind}
-            if not left:
-                return
-            if kind is ActionKind.DELETE:
-                drifted = self._remove_in_order(fresh.only(left | gone), kind, gone, may_go_on)
-            else:
-                drifted = self._remove_in_order(fresh.only_moving(left | gone, gone), kind, gone, may_go_on)
-        if may_go_on():
-            for action in self._waiting():
-                if action.action is kind:
-                    self._done[action.digest] = OutcomeKind.SKIPPED, f"what holds it was not {_PAST[kind]}"
-
-    def _remove_in_order(
-        self, decisions: Decisions, kind: ActionKind, gone: set[int], may_go_on: Callable[[], bool]
-    ) -> bool:
-        """Go batch by batch; true when something came between, so that the order is to be made anew."""
-        hanging = decisions.along if kind is ActionKind.DELETE else decisions.archived_along
-        if decisions.left:
-            hanging = {**dict.fromkeys(decisions.left, ()), **hanging}
-        along: dict[int, list[int]] = {}
-        for i, roots in hanging.items():
-            for root in roots:
-                along.setdefault(root, []).append(i)
-        # What hung on images that went before something came between is still to go.
-        batch = [i for i, roots in hanging.items() if i not in gone and gone.issuperset(roots)]
-        order = (i for _, i in oldest_first(decisions) if i not in gone)
-        while batch or (batch := list(islice(order, self._read_at_once))):
-            begun = self._clock()
-            free = gone.union(batch)
-            hung_on = dict.fromkeys(i for root in batch for i in along.get(root, ()))
-            batch += (i for i in hung_on if free.issuperset(hanging[i]))
-            if not self._remove_batch(decisions, kind, batch, gone, may_go_on, along=along):
-                return may_go_on()
-            self._pace(self._clock() - begun)
-            batch = []
-        return False
-
-    def _remove_batch(
-        self,
-        decisions: Decisions,
-        kind: ActionKind,
-        batch: list[int],
-        gone: set[int],
-        may_go_on: Callable[[], bool],
-        *,
-        along: Mapping[int, Sequence[int]],
-    ) -> bool:
-        """Delete or move a batch, what holds others first; false when some drifted, failed or must wait."""
-        images, bound_to = decisions.facts.images, decisions.facts.shape.bound_to
-        read_at: datetime | None = None
-        while batch:
-            if not may_go_on():
-                return False
-            if read_at is None or self._clock() - read_at > _TAGS_LAST:
-                read_at = self._clock()
-                if self._moved([images[i] for i in batch]):
-                    return False
-            ready = [i for i in batch if gone.issuperset(bound_to(i))][:_BATCH]
-            if not ready:
-                return self._knotted(images[i] for i in batch)
-            hung_on = {images[i].digest: [images[j].digest for j in along[i]] for i in ready if i in along}
-            removed = self._removed(kind, [images[i] for i in ready], hung_on)
-            gone.update(i for i in ready if images[i].digest in removed)
-            if len(removed) < len(ready):
-                return False
-            batch = [i for i in batch if i not in gone]
-        return True
-
-    def _pace(self, took: timedelta) -> None:
-        """Read the tags of more images at once where deletions are quick, of fewer where they are slow."""
-        if took < _TAGS_LAST / 4:
-            self._read_at_once = min(2 * self._read_at_once, _MOST_READ)
-        elif took > _TAGS_LAST:
-            self._read_at_once = max(self._read_at_once // 2, _BATCH)
-
-    def _knotted(self, images: Iterable[Image]) -> bool:
-        """Skip images that hold one another: digests can't, but a registry may say so."""
-        for image in images:
-            self._done[image.digest] = OutcomeKind.SKIPPED, "what holds it, it holds itself"
-        return False
-
-    def _moved(self, images: Sequence[Image]) -> bool:
-        """Read tags again; skip the images that have others than were decided on."""
-        now = self._registry.tags_now(self.name, images)
-        moved = False
-        for image in images:
-            tags = now[image.digest]
-            if tags == frozenset(image.tags):
-                continue
-            moved = True
-            self._done[image.digest] = (
-                OutcomeKind.SKIPPED,
-                "it is gone already" if tags is None else f"its tags moved meanwhile, it has {_spoken(tags)}",
-            )
-        return moved
-
-    def _removed(
-        self, kind: ActionKind, images: Sequence[Image], along: Mapping[str, Sequence[str]]
-    ) -> set[str]:
-        """Delete or move images and note what came of each; the digests of those that went are returned."""
-        change = self._changes.delete if kind is ActionKind.DELETE else self._changes.archive
-        for result in change(images, along):
-            self._done[result.digest] = result.outcome, result.detail
-        went = {image.digest for image in images if self._done[image.digest][0] in _WENT}
-        for root in went if kind is ActionKind.DELETE else ():
-            left = Leftover(root=root, rules=self._rules.get(root, ()))
-            self._left.update((digest, left) for digest in along.get(root, ()))
-        for digest in went:
-            self._left.pop(digest, None)
-        return went
-
-    def _untag(self, fresh: Decisions, may_go_on: Callable[[], bool]) -> None:
-        """Take off the tags that the plan and the fresh decision both take off."""
-        at, images = fresh.facts.shape.at, fresh.facts.images
-        for action in self._waiting():
-            if action.action is not ActionKind.UNTAG or not may_go_on():
-                continue
-            i = at[action.digest]
-            tags = [tag for tag in action.remove_tags or () if tag in fresh.untag[i]]
-            if not tags:
-                self._done[action.digest] = OutcomeKind.SKIPPED, "decided afresh, its tags stay"
-            elif not self._moved([images[i]]):
-                result = self._changes.untag(images[i], tags)
-                self._done[action.digest] = result.outcome, result.detail
-
-
-def _spoken(tags: Iterable[str]) -> str:
-    return ", ".join(sorted(tags)) or "none"

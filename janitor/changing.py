@@ -97,6 +97,7 @@ class Changes:
             digest=image.digest,
             tags=image.tags,
             remove_tags=removed,
+            returns=kept is not None,
             media_type=image.media_type if kept is None else kept.media_type,
             manifest=None if kept is None else kept.manifest,
             handle=None if kept is None else kept.handle,
@@ -114,6 +115,11 @@ class Changes:
         for result in _answered(images, lambda: change(self._repository, images)):
             self._journal.settle(numbers[result.digest], self._clock(), result.outcome, result.detail)
             yield result
+
+
+def _archived(image: Image) -> Keepsake:
+    """What is archived comes back by its digest: it is there still."""
+    return Keepsake(digest=image.digest, tags=image.tags, media_type=image.media_type)
 
 
 def _answered(images: Sequence[Image], change: Callable[[], Iterator[Result]]) -> Iterator[Result]:

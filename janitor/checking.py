@@ -15,7 +15,7 @@ from janitor.core.policy import Policy, PolicySet, SourceSpec
 from janitor.errors import RegistryError
 from janitor.inuse import collect
 from janitor.opening import Request, open_registries
-from janitor.planning import Opened
+from janitor.premises import Opened
 from janitor.providers.interface import Finding, Forgetful, Level
 
 

@@ -15,8 +15,9 @@ from janitor.core.tally import exit_code
 from janitor.errors import RegistryError, Stopped
 from janitor.files.atomic import replacing
 from janitor.files.inventoryfile import write_images
+from janitor.listing import listings, unread
 from janitor.opening import load_policies
-from janitor.planning import Opened, listings, unread
+from janitor.premises import Opened
 from janitor.progress import Progress
 from janitor.providers.interface import Field
 from janitor.settings import Settings, Stop, check_writable, ground

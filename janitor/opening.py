@@ -14,8 +14,8 @@ from janitor.core.policy import Policy, PolicySet, RegistrySpec
 from janitor.core.report import ErrorReport
 from janitor.errors import RegistryError, UsageError
 from janitor.kinds import kinds
-from janitor.planning import Opened, wanted_fields
 from janitor.policyfile import load
+from janitor.premises import Opened, wanted_fields
 from janitor.providers import PROVIDERS
 from janitor.providers.interface import Context, ManifestMemory, RepositoryFilter, Shard
 

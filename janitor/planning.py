@@ -15,104 +15,27 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import IO
 
 import msgspec
 
-from janitor.core.decision import Decider, Decisions
+from janitor.core.decision import Decisions
 from janitor.core.draft import Draft, assemble
-from janitor.core.image import Image, Inventory
-from janitor.core.leftover import Leftover
-from janitor.core.limits import Tally, floor, last_tagged, limit
+from janitor.core.limits import Tally, limit
 from janitor.core.plan import Action, PlanHeader, RepositoryPlan, RepositoryState, Summary
-from janitor.core.policy import PolicySet, RegistrySpec, Rule, Side
 from janitor.core.reference import Reference
 from janitor.core.report import ErrorReport, Outcome, Stay
 from janitor.core.use import InUse
-from janitor.errors import RegistryError, Stopped
+from janitor.errors import RegistryError
 from janitor.files.planfile import PlanWriter
-from janitor.files.repositorystate import RepositoryStates
 from janitor.files.spool import KINDS, NO_LINES, Lines, Spool
+from janitor.listing import Course, everything, unread
 from janitor.log import get_logger
-from janitor.parallel import each
+from janitor.premises import Opened, Premises
 from janitor.progress import Progress
-from janitor.providers.interface import Field, Listing, Registry, RepositoryFilter, Unit
-
-
-class Premises(msgspec.Struct, frozen=True, kw_only=True):
-    """What decisions rest on besides the images.
-
-    ``states`` fills in when digests and tags were first seen; ``None`` where that is not to count.
-    """
-
-    policies: PolicySet
-    in_use: InUse
-    now: datetime
-    states: RepositoryStates | None = None
-
-    def decider(self) -> Decider:
-        """Decide by these premises."""
-        return Decider(self.policies, self.in_use, self.now)
-
-
-class Opened(msgspec.Struct, frozen=True, kw_only=True):
-    """A registry of a run: as the files describe it, opened, and narrowed to what the run wants to see."""
-
-    spec: RegistrySpec
-    registry: Registry
-    only: RepositoryFilter
-    wanted: frozenset[Field]
-
-    def decide(
-        self,
-        listing: Listing,
-        decider: Decider,
-        premises: Premises,
-        leftovers: Mapping[str, Leftover] | None = None,
-    ) -> Decisions:
-        """Decide one repository that was just listed, the floor included.
-
-        ``leftovers``: what was left behind there; ``None``: what the state folder says, which forgets what
-        may not go any more.
-        """
-        images: tuple[Image, ...] = listing.images
-        states = premises.states
-        kept: Mapping[str, Leftover] = {}
-        if states is not None and self.registry.abilities.deletes:
-            images = states.placed(self.spec.name, listing.repository, images, premises.now)
-            kept = states.leftovers(self.spec.name, listing.repository) if leftovers is None else leftovers
-        inventory = Inventory(registry=self.spec.name, repository=listing.repository, images=images)
-        abilities = self.registry.abilities
-        decisions = decider.decide(inventory, hosts=self.registry.hosts, abilities=abilities, leftovers=kept)
-        if kept and leftovers is None and states is not None:
-            going = {decisions.facts.images[i].digest for i in decisions.left}
-            still = {digest: left for digest, left in kept.items() if digest in going}
-            states.leave(self.spec.name, listing.repository, still)
-        decisions = floor(decisions, premises.policies.limits.min_remaining)
-        return last_tagged(decisions) if abilities.keeps_last_tagged else decisions
-
-
-def wanted_fields(rules: Iterable[Rule], registry: Registry) -> frozenset[Field]:
-    """Work out what these rules ask of an image that may cost a request of its own."""
-    wanted: set[Field] = set()
-    for rule in rules:
-        keys = {condition.key for condition in rule.conditions}
-        if rule.side is Side.DELETE and not registry.abilities.records_pushes:
-            # Without pushes, the time of an image is its creation, and no deletion goes without a time.
-            wanted.add(Field.CREATED)
-        if rule.order_by == "created":
-            wanted.add(Field.CREATED)
-        if rule.select.labels:
-            wanted.add(Field.LABELS)
-        if rule.select.type:
-            wanted.add(Field.TYPE)
-        if keys & {"pulled_within", "not_pulled_for"} or rule.order_by == "pulled":
-            wanted.add(Field.PULLED)
-        if keys & {"within_size", "beyond_size", "larger_than"}:
-            wanted.add(Field.SIZE)
-    return frozenset(wanted)
+from janitor.providers.interface import Listing, Unit
 
 
 class PlannedRepository(msgspec.Struct, frozen=True, kw_only=True):
@@ -209,8 +132,9 @@ def make_plan(
     stop: threading.Event,
     progress: Progress,
     noting_stays: bool = False,
+    course: Course | None = None,
 ) -> Plan:
-    """List and decide all that these registries hold, and judge the limits.
+    """List and decide all that these registries hold, or what a course lets be listed; judge the limits.
 
     What can't be read is in the plan's notes, and touched nowhere. Once ``stop`` is set, no further unit is
     begun. Errors of registries are never raised.
@@ -219,9 +143,8 @@ def make_plan(
         spool = Spool()
         unless_made.callback(spool.close)
         notes = Notes()
-        drafted = _draft_all(
-            premises, registries, spool, notes, stop=stop, progress=progress, noting_stays=noting_stays
-        )
+        way = everything(registries, stop, course or Course())
+        drafted = _draft_all(premises, way, spool, notes, progress=progress, noting_stays=noting_stays)
         drafted.sort(key=lambda one: (one.tally.registry, one.tally.repository))
         closed = _closed_by_use(premises, registries, notes)
         limit([one.tally for one in drafted], premises.policies.limits, closed)
@@ -233,11 +156,10 @@ def make_plan(
 
 def _draft_all(
     premises: Premises,
-    registries: Sequence[Opened],
+    way: Iterator[tuple[Opened, Unit, Listing | RegistryError]],
     spool: Spool,
     notes: Notes,
     *,
-    stop: threading.Event,
     progress: Progress,
     noting_stays: bool,
 ) -> list[_Drafted]:
@@ -246,67 +168,19 @@ def _draft_all(
     decider = premises.decider()
     rationed = premises.policies.limits.budget is not None
     progress.started(None, "listing")
-    for opened in registries:
-        for unit, event in listings(opened, stop):
-            if isinstance(event, RegistryError):
-                _fail(opened, unit, event, drafted, notes)
-                continue
-            decisions = opened.decide(event, decider, premises)
-            draft = assemble(decisions, rationed=rationed)
-            lines = spool.put(draft.actions, draft.needs if rationed else None)
-            stays = spool.note_stays(decisions) if noting_stays else (0, 0)
-            drafted.append(_Drafted(tally=draft.tally, unit=unit, lines=lines, stays=stays))
-            _note(opened, draft, decisions, notes)
-            progress.advanced(f"{opened.spec.name}/{event.repository}", len(event.images))
+    for opened, unit, event in way:
+        if isinstance(event, RegistryError):
+            _fail(opened, unit, event, drafted, notes)
+            continue
+        decisions = opened.decide(event, decider, premises)
+        draft = assemble(decisions, rationed=rationed)
+        lines = spool.put(draft.actions, draft.needs if rationed else None)
+        stays = spool.note_stays(decisions) if noting_stays else (0, 0)
+        drafted.append(_Drafted(tally=draft.tally, unit=unit, lines=lines, stays=stays))
+        _note(opened, draft, decisions, notes)
+        progress.advanced(f"{opened.spec.name}/{event.repository}", len(event.images))
     progress.finished()
     return drafted
-
-
-_Event = tuple[Unit, Listing | RegistryError]
-
-
-def listings(opened: Opened, stop: threading.Event) -> Iterator[_Event]:
-    """Give every repository of a registry, or the error in its place."""
-    at_once = opened.registry.units_at_once
-    try:
-        units = _units(opened, stop)
-        if at_once == 1:
-            for unit in units:
-                yield from _listed(opened, unit)
-            return
-        for events in each(
-            lambda unit: tuple(_listed(opened, unit)), units, workers=at_once, ahead=at_once + 1
-        ):
-            yield from events
-    except RegistryError as error:
-        yield _WHOLE, error
-
-
-def _units(opened: Opened, stop: threading.Event) -> Iterator[Unit]:
-    for unit in opened.registry.units(opened.only):
-        if stop.is_set():
-            raise Stopped(f"the listing of {opened.spec.name} was stopped")
-        yield unit
-
-
-def _listed(opened: Opened, unit: Unit) -> Iterator[_Event]:
-    try:
-        for listing in opened.registry.list(unit, opened.wanted):
-            yield unit, listing
-    except RegistryError as error:
-        yield unit, error
-
-
-# Stands for all of a registry where its catalogue could not be read.
-_WHOLE = Unit(name="", many=True)
-
-
-def unread(opened: Opened, unit: Unit, error: RegistryError) -> ErrorReport:
-    """Say that a unit could not be read; of a unit of many repositories, that the registry couldn't."""
-    repository = "" if unit.many else unit.name
-    return ErrorReport(
-        registry=opened.spec.name, repository=repository, code=error.code, message=error.message
-    )
 
 
 def _fail(opened: Opened, unit: Unit, error: RegistryError, drafted: list[_Drafted], notes: Notes) -> None:

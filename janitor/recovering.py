@@ -30,7 +30,7 @@ from janitor.files.journal import (
 from janitor.files.repositorystate import RepositoryStates
 from janitor.files.statefolder import StateFolder, run_ids
 from janitor.log import get_logger
-from janitor.planning import Opened
+from janitor.premises import Opened
 from janitor.providers.interface import Registry, Unit
 
 _place = attrgetter("registry", "repository")

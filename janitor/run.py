@@ -32,19 +32,21 @@ from janitor.core.report import (
 )
 from janitor.core.tally import Counts, exit_code
 from janitor.core.use import InUse
-from janitor.errors import FileError
+from janitor.errors import FileError, Stopped
 from janitor.files.atomic import replacing
 from janitor.files.journal import Begun, Journal
 from janitor.files.repositorystate import RepositoryStates
 from janitor.files.spool import KINDS
 from janitor.inuse import collect
+from janitor.listing import Course
 from janitor.log import get_logger
 from janitor.opening import load_policies
-from janitor.planning import Opened, Plan, Premises, make_plan
+from janitor.planning import Plan, make_plan
+from janitor.premises import Opened, Premises
 from janitor.progress import Progress
 from janitor.recovering import recover
 from janitor.reports import renderer
-from janitor.settings import Settings, Stop, check_writable, ground
+from janitor.settings import Ground, Settings, Stop, check_writable, ground
 
 # Sources of use that were read longer ago are read again before the next repository is changed.
 _USE_LASTS = timedelta(minutes=10)
@@ -119,6 +121,7 @@ def run(
         notes = on.notes
         if on.folder is not None:
             notes += recover(on.folder, on.states, registries, run_id, clock)
+        course = _course(settings, on, started, clock, stop)
         read = partial(collect, policies.protect.in_use, stop, environ)
         premises = _FreshPremises(policies, settings, on.states, clock, read)
         plan = make_plan(
@@ -128,6 +131,7 @@ def run(
             stop=stop,
             progress=progress,
             noting_stays=settings.verbose,
+            course=course,
         )
         unless_done.callback(plan.close)
         if settings.plan is not None:
@@ -141,10 +145,10 @@ def run(
             done = apply(plan, registries, premises.fresh, journal, stop=stop, clock=clock, progress=progress)
             unless_done.callback(done.close)
             errors.extend(_closed(journal, clock))
+        limited = _remember_place(on, course, plan, done, stop)
         errors.extend(plan.notes.errors)
         counts = _counted(plan, done)
         repositories = counts.repositories()
-        limited = done is not None and done.limited
         report = Report(
             run_id=run_id,
             mode="delete" if settings.delete else "dry-run",
@@ -169,6 +173,35 @@ def run(
         _write_reports(result, paths)
         unless_done.pop_all()
         return result
+
+
+def _course(
+    settings: Settings, on: Ground, started: datetime, clock: Callable[[], datetime], stop: Stop
+) -> Course:
+    """Begin after the place that the run before reached; with a deadline, list until half of it is over."""
+    begin_after = None if on.folder is None else on.folder.position()
+    if settings.deadline is None:
+        return Course(begin_after)
+    stop.expire(started + settings.deadline, clock)
+    half = started + settings.deadline / 2
+    return Course(begin_after, lambda: clock() >= half)
+
+
+def _remember_place(on: Ground, course: Course, plan: Plan, done: Outcomes | None, stop: Stop) -> bool:
+    """Remember where the next run begins, and tell whether something was stopped that should have been done.
+
+    A listing that the deadline broke off is no error: the next run begins with it.
+    """
+    errors = plan.notes.errors
+    broken_off = [error for error in errors if error.code == Stopped.code]
+    if stop.signal is None:
+        errors[:] = [error for error in errors if error.code != Stopped.code]
+    unfinished = done is not None and done.unfinished
+    cut = course.cut or bool(broken_off) or unfinished
+    if on.folder is not None:
+        reached = done.reached if done is not None and unfinished else course.last
+        on.folder.move_to((reached or course.begin_after) if cut else None)
+    return cut or (done is not None and done.limited)
 
 
 def _closed(journal: Journal, clock: Callable[[], datetime]) -> Iterator[ErrorReport]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from janitor.errors import FileError, UsageError
 from janitor.files.repositorystate import RepositoryStates
 from janitor.files.statefolder import StateFolder, default_folder, why_unwritable
 from janitor.opening import Request, open_registries
-from janitor.planning import Opened
+from janitor.premises import Opened
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,7 +26,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ``policies``: files and folders. ``registries`` (names or globs) and ``repositories`` (patterns) narrow
     the run; empty: all that policies cover. ``plan`` and ``reports`` are paths of files to write. ``now``:
     the instant to judge at; ``None``: the clock's. ``shard`` is (index from 0, count). ``max_percent`` in
-    percent, ``max_deletions`` in images.
+    percent, ``max_deletions`` in images. ``deadline``: how long the run may take; listing has half of it.
     """
 
     policies: tuple[str, ...]
@@ -41,13 +41,31 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: int = 16
     max_deletions: int | None = None
     max_percent: int | None = None
+    deadline: timedelta | None = None
     verbose: bool = False
 
 
 class Stop(threading.Event):
-    """Set when a run is to end early; ``signal`` is the number of the signal that asked, if one did."""
+    """Set when a run is to end early: by a signal, whose number ``signal`` is, or when its time is over."""
 
     signal: int | None = None
+    _expires: tuple[datetime, Callable[[], datetime]] | None = None
+
+    def expire(self, at: datetime, clock: Callable[[], datetime]) -> None:
+        """Be set from this instant on, by that clock."""
+        self._expires = at, clock
+
+    @property
+    def expired(self) -> bool:
+        """Whether the time is over."""
+        if self._expires is None:
+            return False
+        at, clock = self._expires
+        return clock() >= at
+
+    def is_set(self) -> bool:
+        """Whether no further change, and no further request, may be begun."""
+        return super().is_set() or self.expired
 
 
 def _request(settings: Settings) -> Request:

@@ -11,7 +11,7 @@ import pytest
 from janitor.core.report import ErrorReport
 from janitor.errors import PolicyError, UsageError
 from janitor.opening import Request, load_policies, open_registries
-from janitor.planning import Opened
+from janitor.premises import Opened
 from janitor.providers.interface import Field, Forgetful
 
 POLICIES = """

@@ -16,7 +16,8 @@ from janitor.core.use import InUse, SourceReading
 from janitor.errors import Unreachable
 from janitor.files.planfile import read_plan
 from janitor.files.repositorystate import RepositoryStates
-from janitor.planning import Plan, Premises, wanted_fields, why_closed
+from janitor.planning import Plan, why_closed
+from janitor.premises import Premises, wanted_fields
 from janitor.providers.interface import Field
 from tests.factories import UNLIMITED, delete, in_use, keep, limits, policy, policy_set, registry_spec
 from tests.instant import NOW

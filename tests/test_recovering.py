@@ -13,7 +13,7 @@ from janitor.errors import FileError
 from janitor.files.journal import NAME, Begun, Change, Intent, Journal, JournalFile, read_journal
 from janitor.files.repositorystate import RepositoryStates
 from janitor.files.statefolder import StateFolder
-from janitor.planning import Opened
+from janitor.premises import Opened
 from janitor.recovering import recover
 from tests.conformance.stages import EVERYTHING
 from tests.factories import registry_spec

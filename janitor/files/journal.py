@@ -49,9 +49,9 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="ru
 class Intent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="intent"):
     """One image that is about to be changed; ``n`` counts from 1.
 
-    ``tags`` are all that it has, ``remove_tags`` those that are taken off. ``manifest`` (as base64),
-    ``media_type`` and ``handle`` bring it back, where the registry can. ``along`` are the images that go
-    with it, ``rules`` what took it.
+    ``tags`` are all that it has, ``remove_tags`` those that are taken off. ``returns``: it can come back, by
+    ``manifest`` (as base64), ``media_type`` and ``handle``, as far as the registry needs them. ``along`` are
+    the images that go with it, ``rules`` what took it.
     """
 
     n: int = 0
@@ -62,6 +62,7 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_
     digest: str
     tags: tuple[str, ...] = ()
     remove_tags: tuple[str, ...] = ()
+    returns: bool = False
     media_type: str | None = None
     manifest: bytes | None = None
     handle: str | None = None

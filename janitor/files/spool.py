@@ -84,7 +84,9 @@ class Spool:
         """Write down why each image that stays does; returned is where."""
         start = self._stays.seek(0, SEEK_END)
         inventory = decisions.inventory
-        goes = decisions.going | decisions.along.keys() | decisions.archived_along.keys()
+        goes = (
+            decisions.going | decisions.along.keys() | decisions.archived_along.keys() | decisions.left.keys()
+        )
         for i, image in enumerate(inventory.images):
             if i not in goes:
                 stay = Stay(

@@ -3,6 +3,7 @@
 ::
 
     lock                     held by a run (flock); of a shard: lock.0-of-4
+    position                 how far a run came that was cut short; of a shard: position.0-of-4
     runs/RUN/                journal and report of each run
     manifests/NAME           what was read of the manifests of one repository
     seen/NAME                when the digests and tags of one repository were first seen
@@ -29,7 +30,7 @@ from typing import Self
 import msgspec
 
 from janitor.errors import FileError
-from janitor.files.atomic import PRIVATE
+from janitor.files.atomic import PRIVATE, write_atomically
 
 _PRIVATE_FOLDER = 0o700
 _RUN_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,99}")
@@ -42,6 +43,11 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     host: str
     run_id: str
+
+
+class _Position(msgspec.Struct, frozen=True, kw_only=True):
+    registry: str
+    unit: str
 
 
 def default_folder(environ: Mapping[str, str]) -> Path:
@@ -105,6 +111,28 @@ class StateFolder:
         except OSError as error:
             raise FileError(f"{folder} can't be made: {error.strerror or error}") from error
         return folder
+
+    def position(self) -> tuple[str, str] | None:
+        """Registry and unit that the run before reached last, if it was cut short; else ``None``."""
+        try:
+            position = msgspec.json.decode(self._position.read_bytes(), type=_Position)
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+        return position.registry, position.unit
+
+    def move_to(self, place: tuple[str, str] | None) -> None:
+        """Remember how far this run came; ``None``: it came to its end. Raises FileError."""
+        if place is None:
+            with contextlib.suppress(FileNotFoundError):
+                self._position.unlink()
+            return
+        registry, unit = place
+        data = msgspec.json.encode(_Position(registry=registry, unit=unit)) + b"\n"
+        write_atomically(self._position, data, mode=PRIVATE)
+
+    @property
+    def _position(self) -> Path:
+        return self.path / self.lock_name.replace("lock", "position")
 
     def is_over(self, run_id: str, lock_name: str) -> bool:
         """Whether a run that held this lock has come to its end, however it did."""

@@ -22,7 +22,8 @@ from janitor.core.use import InUse
 from janitor.errors import Unreachable
 from janitor.files.journal import NAME, Begun, Journal
 from janitor.files.repositorystate import RepositoryStates
-from janitor.planning import Opened, Plan, Premises, make_plan, wanted_fields
+from janitor.planning import Plan, make_plan
+from janitor.premises import Opened, Premises, wanted_fields
 from janitor.providers.interface import (
     Context,
     Field,

@@ -21,7 +21,8 @@ from janitor.core.plan import Action as PlannedAction
 from janitor.core.policy import PolicySet
 from janitor.core.use import InUse
 from janitor.opening import Request, load_policies, open_registries
-from janitor.planning import Premises, make_plan
+from janitor.planning import make_plan
+from janitor.premises import Premises
 from janitor.providers.interface import Forgetful
 from tests.laws.oracle import Action, Planned
 from tests.laws.rules import Place
