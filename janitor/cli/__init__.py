@@ -22,13 +22,13 @@ _OBJECTS = 100_000
 
 def main() -> None:
     """Run the command line of this process, and exit with its code."""
-    words = sys.argv[1:]
-    if words in _OVERVIEW and _has_room() and _said_overview():
-        return
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             # A terminal that can't show an ellipsis is no reason to fail after a thousand deletions.
             stream.reconfigure(errors="backslashreplace")
+    words = sys.argv[1:]
+    if words in _OVERVIEW and _has_room() and _said_overview():
+        return
     gc.set_threshold(_OBJECTS)
     try:
         if _is_plain_check(words) and _said_fine(words[1:]):

@@ -40,10 +40,11 @@ def call(group: Group, *args: str, env: dict[str, str | None] | None = None) -> 
 def janitor(
     *args: str, env: dict[str, str] | None = None, **options: Any
 ) -> subprocess.CompletedProcess[str]:
-    """The real program, in a process of its own."""
+    """The real program, in a process of its own, with output in blocks whatever these tests' own is."""
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     return subprocess.run(
         [sys.executable, "-m", "janitor", *args],
-        env=os.environ | (env or {}),
+        env=variables | (env or {}),
         text=True,
         check=False,
         timeout=60,
