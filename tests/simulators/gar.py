@@ -123,6 +123,7 @@ class GarServer:
         self.rights: frozenset[str] | None = None
         self.token = token
         self.calls: list[Call] = []
+        self.arriving: Callable[[str], None] = lambda _: None  # called with each request's method
         self.parent = f"projects/{project}/locations/{location}"
         self.project = project.replace(":", "/")
         self.registry = _Registry(self)
@@ -199,6 +200,7 @@ class GarServer:
             if fault is not None and (spoilt := _before(fault)) is not None:
                 context.abort_with_status(spoilt)
             with self.world.lock:
+                self.arriving(method)
                 refused = self._forbidden(method, request, metadata)
                 answered = refused or _refusing(answer, request)
                 if isinstance(answered, Refusal):

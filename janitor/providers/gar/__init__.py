@@ -110,7 +110,7 @@ class Gar(Registry):
             _split(name)
         return cls(spec, context)
 
-    def names(self, repository: str) -> tuple[str, ...]:
+    def other_names(self, repository: str) -> tuple[str, ...]:
         """Tell the name by which the hosts of Container Registry serve it, where one does."""
         host, _, image = repository.partition("/")
         return (f"{host}/{self._project}/{image}",) if host in self._legacy() else ()
