@@ -6,6 +6,7 @@ import base64
 import http.client
 import json
 import re
+import subprocess
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
@@ -358,3 +359,17 @@ def test_it_throttles_in_its_own_words_or_its_front_end_s(
     reply = ask(server, "GET", "/acr/v1/_catalog")
     assert (reply.status, reply.headers["Retry-After"]) == (429, retry_after)
     assert code in reply.body.decode()
+
+
+@pytest.mark.peer("skopeo")
+def test_a_real_client_takes_it_for_a_registry(server: AcrServer, world: World) -> None:
+    """By docker's way to a token, and through the pages of tags."""
+    for tag in ("1", "2", "3"):
+        digest = world.push("team/app", tags=[tag])
+    user = f"{server.guard.access.user}:{server.guard.access.password}"
+    common = ["--tls-verify=false", "--creds", user]
+    place = f"docker://{server.host}/team/app"
+    listed = subprocess.run(["skopeo", "list-tags", *common, place], capture_output=True, check=True)
+    assert json.loads(listed.stdout)["Tags"] == ["1", "2", "3"]
+    looked = subprocess.run(["skopeo", "inspect", *common, f"{place}:3"], capture_output=True, check=True)
+    assert json.loads(looked.stdout)["Digest"] == digest

@@ -64,7 +64,7 @@ def _reading(registry: Registry, repository: str, tokens: Tokens) -> Finding:
     try:
         for listing in registry.list(Unit(name=repository), frozenset()):
             count = len(listing.images)
-            message = f"{repository} can be read, and holds {count:,} images"
+            message = f"{repository} can be read, and holds {count:,} image{'' if count == 1 else 's'}"
             return Finding(about="reading", level=Level.OK, message=message)
     except RegistryError as exc:
         return Finding(about="reading", level=Level.ERROR, message=exc.message)
