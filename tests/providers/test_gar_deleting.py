@@ -38,9 +38,11 @@ def outcomes(results: dict[str, Result]) -> set[OutcomeKind]:
 def between(server: GarServer, method: str, act: Callable[[], None]) -> None:
     """Do something in the moment in which the first such request arrives."""
     done = False
+    before = server.arriving
 
     def look(arrived: str) -> None:
         nonlocal done
+        before(arrived)
         if arrived == method and not done:
             done = True
             act()

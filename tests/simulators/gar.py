@@ -26,7 +26,15 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status  # type: ignore[import-untyped] # it has no stubs
 
 from tests.simulators.access import Access
-from tests.simulators.gar_rules import PERMISSIONS, Refusal, batch_refusal, delete, refusal, tag_refusal
+from tests.simulators.gar_rules import (
+    DOWNLOADING,
+    PERMISSIONS,
+    Refusal,
+    batch_refusal,
+    delete,
+    refusal,
+    tag_refusal,
+)
 from tests.simulators.oci import Flavour as OciFlavour
 from tests.simulators.oci import OciServer
 from tests.simulators.server import SLOW_SECONDS, Answer, Request
@@ -121,6 +129,7 @@ class GarServer:
         self.flavour = flavour
         self.settings = dict(settings or {})
         self.rights: frozenset[str] | None = None
+        self.used: set[str] = set()  # permissions that were asked for so far
         self.token = token
         self.calls: list[Call] = []
         self.arriving: Callable[[str], None] = lambda _: None  # called with each request's method
@@ -159,7 +168,13 @@ class GarServer:
     ) -> None:
         self.close()
 
+    def may(self, right: str) -> bool:
+        """Whether one has a permission; notes that it was needed."""
+        self.used.add(right)
+        return self.rights is None or right in self.rights
+
     def repositories(self) -> dict[str, Settings]:
+        """The service's repositories, those that the world names and those that are only set."""
         named = dict.fromkeys(name.partition("/")[0] for name in self.world.repositories)
         return {name: self.settings.get(name, Settings()) for name in sorted({*named, *self.settings})}
 
@@ -219,7 +234,7 @@ class GarServer:
         if self.token is not None and metadata.get("authorization") != f"Bearer {self.token}":
             return Refusal(grpc.StatusCode.UNAUTHENTICATED, "Request had invalid authentication credentials.")
         right = PERMISSIONS[method]
-        if right is not None and self.rights is not None and right not in self.rights:
+        if right is not None and not self.may(right):
             where = _resource(request)
             return Refusal(
                 grpc.StatusCode.PERMISSION_DENIED,
@@ -604,8 +619,7 @@ class _Registry(OciServer):
             sent = request.headers.get("authorization")
             if sent != f"Bearer {self.service.token}":
                 return Answer(status=401, headers={"WWW-Authenticate": 'Bearer realm="https://g.example/t"'})
-        rights = self.service.rights
-        if rights is not None and "artifactregistry.repositories.downloadArtifacts" not in rights:
+        if request.path != "/v2/" and not self.service.may(DOWNLOADING):
             return Answer(status=403, body=b'{"errors":[{"code":"DENIED","message":"Permission denied"}]}')
         self.world = self.service.world
         path = request.path.replace(f"/v2/{self.service.project}/", "/v2/", 1)
