@@ -356,3 +356,55 @@ def test_a_page_without_its_list_is_no_page(rewriting: Rewriting, world: World) 
     rewriting.rewrite = lambda request, answer: bare if request.path.endswith("/_manifests") else answer
     with pytest.raises(RegistryError):
         listing(opened(rewriting))
+
+
+def test_a_404_to_a_manifest_that_is_not_the_registry_s_leaves_none_out(
+    rewriting: Rewriting, world: World
+) -> None:
+    world.push("a", tags=["1"])
+    page = Answer(status=404, headers={"Content-Type": "text/html"}, body=b"<html>no such page</html>")
+    rewriting.rewrite = lambda request, answer: page if "/v2/a/manifests/" in request.path else answer
+    with pytest.raises(Malformed, match="no answer of a registry"):
+        listing(opened(rewriting))
+
+
+def test_a_configuration_that_the_storage_lost_leaves_its_image_undated(
+    rewriting: Rewriting, world: World
+) -> None:
+    digest = world.push("a", tags=["1"])
+    lost = Answer(status=404, headers={"Content-Type": "application/xml"}, body=b"<Code>BlobNotFound</Code>")
+    rewriting.rewrite = lambda request, answer: lost if "/blobs/" in request.path else answer
+    (found,) = listing(opened(rewriting), wanted=ALL_FIELDS)
+    assert (found.digest, found.created_at) == (digest, None)
+
+
+def test_a_repository_that_goes_between_two_pages_is_looked_at_again(
+    rewriting: Rewriting, world: World
+) -> None:
+    for _ in range(3):
+        world.push("a")
+
+    def rewrite(request: Request, answer: Answer) -> Answer:
+        if request.path.endswith("/_manifests") and request.asked("last") is None:
+            world.empty("a")
+        return answer
+
+    rewriting.rewrite = rewrite
+    assert listing(opened(rewriting)) == []
+
+
+@pytest.mark.parametrize("count", ["manifestCount", "tagCount"])
+def test_a_repository_that_does_not_count_is_listed_as_it_is(
+    rewriting: Rewriting, world: World, count: str
+) -> None:
+    world.push("a", tags=["1"])
+
+    def rewrite(request: Request, answer: Answer) -> Answer:
+        if request.path != "/acr/v1/a":
+            return answer
+        document = json.loads(answer.body)
+        del document[count]
+        return Answer(headers=answer.headers, body=json.dumps(document).encode())
+
+    rewriting.rewrite = rewrite
+    assert len(listing(opened(rewriting))) == 1

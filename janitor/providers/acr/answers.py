@@ -179,6 +179,13 @@ def read_trouble(response: Response, what: str, said: str) -> Trouble:
     return found
 
 
+def content_trouble(response: Response, what: str, said: str) -> Trouble:
+    """Tell what refusals of manifests and blobs mean; blobs are answered by a storage with its own words."""
+    if "/manifests/" in response.url:
+        return read_trouble(response, what, said)
+    return trouble(response, what, _traceable(response, said))
+
+
 def delete_trouble(response: Response, what: str, said: str) -> Trouble:
     """Tell a lock, which stays, from what failed this time."""
     said = _traceable(response, said)

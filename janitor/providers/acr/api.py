@@ -19,7 +19,7 @@ from janitor.net.answers import Unsaid
 from janitor.net.asking import Asking, Condition, P, PageGone, Request
 from janitor.net.bearer import CATALOGUE, Scope
 from janitor.net.caller import Kind, Purpose, Trouble
-from janitor.net.distribution import Distribution
+from janitor.net.distribution import Distribution, Meaning
 from janitor.net.grammar import check_digest, check_name, check_tag
 from janitor.net.http import Response, decode
 from janitor.providers.acr.answers import (
@@ -40,7 +40,6 @@ from janitor.providers.acr.answers import (
 from janitor.providers.acr.tokens import reading
 
 E = TypeVar("E")
-Failed = Callable[[Response, str, str], Trouble]
 
 _PAGE = "n=100"  # what the service gives where nothing is said; more is cut
 
@@ -243,7 +242,7 @@ class Api:
             failed=delete_trouble,
         )
 
-    def _request(self, path: str, scope: Scope, what: str, *, failed: Failed = read_trouble) -> Request:
+    def _request(self, path: str, scope: Scope, what: str, *, failed: Meaning = read_trouble) -> Request:
         return Request(url=f"{self._endpoint}{path}", scope=scope, what=what, failed=failed)
 
 

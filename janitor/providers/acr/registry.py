@@ -35,6 +35,7 @@ from janitor.net.distribution import Distribution
 from janitor.net.grammar import check_name
 from janitor.net.http import Http
 from janitor.parallel import each
+from janitor.providers.acr.answers import content_trouble
 from janitor.providers.acr.api import Api, Moved
 from janitor.providers.acr.contents import read_contents
 from janitor.providers.acr.entra import Entra
@@ -94,7 +95,11 @@ class Acr(Registry):
             endpoint=endpoint,
             asking=Asking(endpoint=endpoint, http=self._http, caller=self._caller, authorizer=self._tokens),
             distribution=Distribution(
-                endpoint=endpoint, http=self._http, caller=self._caller, authenticator=self._tokens
+                endpoint=endpoint,
+                http=self._http,
+                caller=self._caller,
+                authenticator=self._tokens,
+                failed=content_trouble,
             ),
         )
         own = (self._host, keys.endpoint) if keys.endpoint else (self._host,)
