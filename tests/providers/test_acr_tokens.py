@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -269,3 +273,60 @@ def test_tokens_are_asked_for_at_the_login_server_s_name(server: AcrServer) -> N
 @pytest.mark.parametrize("text", ["", "opaque", "a.b.c", "a.eyJleHAiOiJ4In0.c", "a.bm90IGpzb24.c"])
 def test_a_token_that_tells_nothing_is_none_the_worse(text: str) -> None:
     assert read_claims(text, Claims) is None
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for localhost that nobody knows, and its key beside it."""
+    file = tmp_path_factory.mktemp("tls") / "localhost.crt"
+    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "36500")
+    name = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
+    files = ("-keyout", str(file.with_suffix(".key")), "-out", str(file))
+    subprocess.run(["openssl", "req", "-x509", *curve, *name, *files], check=True, capture_output=True)
+    return file
+
+
+@contextmanager
+def secure(script: Callable[[Request], Answer], certificate: Path) -> Iterator[str]:
+    """A server that speaks TLS."""
+    with Scripted(script) as server:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, certificate.with_suffix(".key"))
+        server._listener.socket = context.wrap_socket(server._listener.socket, server_side=True)
+        yield server.address.replace("http://127.0.0.1", "https://localhost")
+
+
+def workload(address: str, folder: Path) -> dict[str, str]:
+    """What the webhook of workload identity puts into a pod."""
+    (folder / "federated").write_text("a.service-account.token")
+    return {
+        "AZURE_AUTHORITY_HOST": address,
+        "AZURE_TENANT_ID": "a-tenant",
+        "AZURE_CLIENT_ID": "of-the-annotation",
+        "AZURE_FEDERATED_TOKEN_FILE": str(folder / "federated"),
+        "AZURE_TOKEN_CREDENTIALS": "WorkloadIdentityCredential",
+    }
+
+
+@pytest.mark.peer("openssl")
+@pytest.mark.parametrize("client_id", [None, "of-the-policy"])
+def test_a_workload_identity_brings_the_pod_s_token_to_entra(
+    certificate: Path, tmp_path: Path, client_id: str | None
+) -> None:
+    """Over TLS, by the certificates of the run."""
+    asked: list[Mapping[str, list[str]]] = []
+
+    def answer(request: Request) -> Answer:
+        assert request.path == "/a-tenant/oauth2/v2.0/token"
+        asked.append(parse_qs(request.body.decode()))
+        return json(b'{"access_token":"a.b.c","expires_in":3600,"token_type":"Bearer"}')
+
+    with secure(answer, certificate) as address:
+        environ = {**workload(address, tmp_path), "SSL_CERT_FILE": str(certificate)}
+        entra = Entra(environ=environ, client_id=client_id)
+        assert entra.token() == "a.b.c"
+        entra.close()
+    (form,) = asked
+    assert form["client_id"] == [client_id or "of-the-annotation"]
+    assert form["client_assertion"] == ["a.service-account.token"]
+    assert form["scope"] == ["https://containerregistry.azure.net/.default"]
