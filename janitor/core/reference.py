@@ -99,12 +99,12 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
         return self.repository_below(prefix) is not None
 
 
-@lru_cache(maxsize=1024)
 def is_digest(text: str) -> bool:
     """Whether a text is a digest of SHA-256 or SHA-512."""
     return _is_digest(text) is not None
 
 
+@lru_cache(maxsize=1024)
 def normal_host(prefix: str) -> str:
     """A host, or a host with the beginning of a repository, in the form that :attr:`Reference.name` has.
 
