@@ -200,14 +200,16 @@ class EcrApi:
         ids = [{"imageDigest": digest, "imageTag": tag} for tag in tags]
         return self._delete(repository, ids, f"untagging {repository}@{digest}", Purpose.DELETE)
 
-    def move(self, repository: str, digest: str, storage_class: str) -> str:
+    def move(
+        self, repository: str, digest: str, storage_class: str, *, purpose: Purpose = Purpose.DELETE
+    ) -> str:
         """Move an image to ARCHIVE or STANDARD; its status is returned. Raises Gone, and Refused."""
         answer = self._of(
             repository,
             "update_image_storage_class",
             Moved,
             f"moving {repository}@{digest} to {storage_class}",
-            purpose=Purpose.DELETE,
+            purpose=purpose,
             imageId={"imageDigest": digest},
             targetStorageClass=storage_class,
         )

@@ -58,7 +58,7 @@ _RIGHTS = (
     _Right(
         about="deleting",
         action="ecr:UpdateImageStorageClass",
-        attempt=lambda api, repository: api.move(repository, NOWHERE, "ARCHIVE"),
+        attempt=lambda api, repository: api.move(repository, NOWHERE, "ARCHIVE", purpose=Purpose.OTHER),
         level=Level.NOTE,
         without="rules that say archive: true do nothing here, and undo brings nothing back",
     ),

@@ -77,7 +77,7 @@ class Ecr(Registry):
             external_id=keys.external_id,
             endpoint=keys.endpoint,
             environ=context.environ,
-            concurrency=context.concurrency,
+            concurrency=2 * context.concurrency,  # each of the two gates lets so many through
         )
         self._api = EcrApi(
             aws=self._aws, caller=self._caller, reader=self._reader, http=self._http, account=keys.account
