@@ -61,7 +61,13 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
             kept = states.leftovers(self.spec.name, listing.repository) if leftovers is None else leftovers
         inventory = Inventory(registry=self.spec.name, repository=listing.repository, images=images)
         abilities = self.registry.abilities
-        decisions = decider.decide(inventory, hosts=self.registry.hosts, abilities=abilities, leftovers=kept)
+        decisions = decider.decide(
+            inventory,
+            hosts=self.registry.hosts,
+            abilities=abilities,
+            names=self.registry.other_names(listing.repository),
+            leftovers=kept,
+        )
         if kept and leftovers is None and states is not None:
             going = {decisions.facts.images[i].digest for i in decisions.left}
             still = {digest: left for digest, left in kept.items() if digest in going}

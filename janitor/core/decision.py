@@ -45,19 +45,20 @@ class Decider:
         *,
         hosts: Sequence[str],
         abilities: Abilities,
+        names: Sequence[str] = (),
         leftovers: Mapping[str, Leftover] | None = None,
     ) -> Decisions:
         """What happens to each image of a repository, before the limits.
 
-        ``hosts`` are the prefixes under which the registry's images are pulled; ``leftovers``, by digest,
-        what earlier runs left behind here.
+        ``hosts`` are the prefixes under which the registry's images are pulled, ``names`` what this
+        repository is called beside; ``leftovers``, by digest, what earlier runs left behind here.
         """
         book = self._book(inventory.registry, inventory.repository, abilities)
         facts = Facts(inventory.images, self._now)
         slots = Slots(facts, book.matcher)
         votes = Votes(book, slots, facts)
-        names = [f"{host}/{inventory.repository}" for host in hosts]
-        protections = self._protector.protections(facts, slots, book.protected_bits, names)
+        all_names = [*(f"{host}/{inventory.repository}" for host in hosts), *names]
+        protections = self._protector.protections(facts, slots, book.protected_bits, all_names)
         grace = self._policies.limits.grace
         decisions = _saved(inventory, votes, protections, grace)
         return _with_leftovers(decisions, leftovers, grace) if leftovers else decisions

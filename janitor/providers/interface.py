@@ -275,6 +275,10 @@ class Registry(ABC):
         """
         return self._check()
 
+    def other_names(self, repository: str) -> tuple[str, ...]:  # noqa: ARG002 - most have none
+        """Tell under which names a repository is pulled beside those below its hosts."""
+        return ()
+
     def traffic(self) -> Traffic:
         """Count what was asked so far."""
         return Traffic()

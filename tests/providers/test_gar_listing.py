@@ -12,7 +12,10 @@ from msgspec import UNSET
 from janitor.core.image import Image, ImageType
 from janitor.core.pattern import PatternKind, PatternList
 from janitor.errors import Denied, Gone, Malformed, Unsupported
+from janitor.premises import Opened, Premises
 from janitor.providers.interface import Field, RepositoryFilter, Unit
+from tests.factories import delete, in_use, policy_set, registry_spec
+from tests.instant import NOW
 from tests.providers.gars import Memory, images, listed, opened, registry
 from tests.simulators.content import BUNDLE
 from tests.simulators.gar import BARE, USUAL, Flavour, GarServer, Settings
@@ -380,3 +383,24 @@ def test_a_repository_that_stands_for_an_older_host_is_known_by_that_too(uri: st
 def test_an_endpoint_is_scheme_and_host(endpoint: str) -> None:
     with pytest.raises(Malformed):
         registry(endpoint)
+
+
+def test_an_image_in_use_by_the_name_of_an_older_host_is_protected() -> None:
+    world = World()
+    digest = world.push("gcr.io/a", tags=["1"], created="90d")
+    world.push("gcr.io/a", tags=["2"], created="90d")
+    premises = Premises(
+        policies=policy_set(delete(older_than="1d")),
+        in_use=in_use("gcr.io/acme/a:1"),
+        now=NOW,
+    )
+    with GarServer(world, location="us") as server, opened(server, location="us") as made:
+        (unit,) = made.units(only("**"))
+        (listing,) = made.list(unit, frozenset())
+        one_registry = Opened(
+            spec=registry_spec("prod", "gar"), registry=made, only=only("**"), wanted=frozenset()
+        )
+        decisions = one_registry.decide(listing, premises.decider(), premises)
+    going = {decisions.facts.images[i].digest for i in decisions.going}
+    assert len(going) == 1
+    assert digest not in going
