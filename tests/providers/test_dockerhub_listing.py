@@ -14,7 +14,7 @@ from msgspec import UNSET
 from janitor.core.image import ImageType
 from janitor.core.policy import RegistrySpec
 from janitor.errors import Denied, Gone, Malformed, RegistryError, Unreachable
-from janitor.providers.interface import Field
+from janitor.providers.interface import Field, Unit
 from tests.factories import ago
 from tests.net.scripted import Scripted
 from tests.net.scripted import json as answered
@@ -232,6 +232,42 @@ def test_a_page_without_the_next_is_found_out_by_the_count() -> None:
         world.fault("lost-page", times=1000, match="/tags")
         with pytest.raises(Malformed, match="count"):
             stage.images()
+
+
+def test_next_pages_by_an_older_address_are_followed() -> None:
+    world = World()
+    for number in range(8):
+        world.push("app", tags=[str(number)])
+        world.push(f"r{number}", tags=["1"])
+    with staged(world, OLD) as stage:
+        assert len(names(stage)) == 9
+        assert len(stage.images()) == 8
+        assert stage.server.hub.asked("GET", "/v2/repositories/acme/app/tags?")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://hub.docker.com/v2/namespaces/acme/repositories/other/tags?page=2",
+        "https://hub.docker.com/v2/repositories/acme/other/tags/?page=2",
+        "https://hub.docker.com.example/v2/namespaces/acme/repositories/app/tags?page=2",
+        "https://hub.docker.com/v2/users/me",
+        "http://[",
+    ],
+)
+def test_a_next_page_that_is_of_something_else_is_an_error(address: str) -> None:
+    def script(request: Request) -> Answer:
+        if request.method == "POST":
+            return answered('{"access_token":"a.jwt.here"}')
+        if "/tags" in request.path:
+            page = {"count": 2, "next": address, "results": [{"name": "1", "digest": None}]}
+            return answered(json.dumps(page))
+        return answered('{"name":"app"}')
+
+    with Scripted(script) as server:
+        registry = opened(endpoint=server.address, username="me", token="dckr_pat_x")
+        with pytest.raises(Malformed, match="next page"):
+            list(registry.list(Unit(name="app"), frozenset()))
 
 
 @pytest.mark.parametrize("key", ["count", "next", "results"])

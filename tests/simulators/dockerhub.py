@@ -94,6 +94,7 @@ class HubServer(Server):
             (re.compile(rf"{place}/{_REPOSITORY}/?"), self._repository),
             (re.compile(rf"{place}/{_REPOSITORY}/tags/?"), self._tags),
             (re.compile(rf"{place}/{_REPOSITORY}/tags/(?P<tag>[^/]+)/?"), self._tag),
+            (re.compile(rf"/v2/repositories/{_NAME}/?"), self._repositories),
             (re.compile(rf"/v2/repositories/{_NAME}/{_REPOSITORY}/tags/?"), self._tags),
             (re.compile(rf"/v2/repositories/{_NAME}/{_REPOSITORY}/tags/(?P<tag>[^/]+)/?"), self._tag),
         )
@@ -283,6 +284,8 @@ class HubServer(Server):
             return _said(404, detail="Page not found")
         more = len(entries) > number * size
         target = re.sub(r"[?&]page=\d+", "", request.target)
+        if self.plan.old:  # a page may be called by its older address
+            target = target.replace(f"/namespaces/{NAMESPACE}/repositories", f"/repositories/{NAMESPACE}")
         joint = "&" if "?" in target else "?"
         following = self._absolute(f"{target}{joint}page={number + 1}") if more else None
         return _json({"count": len(entries), "next": following, "previous": None, "results": page})

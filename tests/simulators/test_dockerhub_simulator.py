@@ -125,6 +125,18 @@ def test_pages_name_the_next_by_the_address_of_the_service_itself(client: Client
     assert len(last["results"]) == 1
 
 
+def test_a_next_page_may_be_called_by_its_older_address(world: World) -> None:
+    for number in range(6):
+        world.push(f"r{number}", tags=["1"])
+    with serving(world, OLD) as server:
+        client = Client(server)
+        for target in (f"{PLACE}?page_size=100", f"{PLACE}/app/tags?page_size=100"):
+            first = client.hub("GET", target).json
+            assert first["next"].startswith("https://hub.docker.com/v2/repositories/acme")
+            again = client.hub("GET", first["next"].removeprefix("https://hub.docker.com")).json
+            assert (again["count"], bool(again["results"])) == (first["count"], True)
+
+
 def test_a_page_past_the_end_is_404(client: Client) -> None:
     assert client.hub("GET", f"{PLACE}/app/tags?page=4&page_size=100").status == 404
     assert client.hub("GET", f"{PLACE}/nothing/tags").status == 404

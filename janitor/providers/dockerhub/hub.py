@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import TypeVar
@@ -28,6 +29,7 @@ N = TypeVar("N", Tag, RepositoryName)
 
 PAGE = 100  # the most that a page holds
 RESTARTS = 3  # of a list that changes while it is read
+_OLDER_ADDRESS = re.compile(r"/v2/repositories/([^/]+)((?:/[^/]+/tags)?)")
 _HUB_HOST = "hub.docker.com"
 
 
@@ -160,7 +162,7 @@ class Hub:
             raise Malformed(f"{what}: the address of the next page is none") from None
         path = parts.path
         ours = {None, _HUB_HOST, urlsplit(self._endpoint).hostname}
-        if host not in ours or path.rstrip("/") != first.partition("?")[0]:
+        if host not in ours or _list_of(path) != first.partition("?")[0]:
             raise Malformed(f"{what}: the next page is said to be elsewhere ({show(address)})")
         return f"{path}?{parts.query}"
 
@@ -183,6 +185,13 @@ class Hub:
 
     def _failed(self, response: Response, what: str, said: str) -> Trouble:
         return hub_trouble(response, what, said, self._now)
+
+
+def _list_of(path: str) -> str:
+    """The path by which a list is asked here; a next page may be called by its older address."""
+    path = path.rstrip("/")
+    older = _OLDER_ADDRESS.fullmatch(path)
+    return f"/v2/namespaces/{older[1]}/repositories{older[2]}" if older else path
 
 
 def check_repository(name: str) -> str:
