@@ -80,9 +80,13 @@ class Plan:
         """The actions of one repository, in the order in which they are to be done."""
         return self._spool.actions(repository.lines)
 
-    def dropped(self, repository: PlannedRepository) -> Iterator[Outcome]:  # noqa: ARG002 - a saved plan's
+    def dropped(self, repository: PlannedRepository) -> Iterator[Outcome]:  # noqa: ARG002 - an agreed plan's
         """What was asked for and is not to be done, with its reason; of a plan by itself nothing."""
         return iter(())
+
+    def stays_in(self, repository: PlannedRepository) -> Iterator[Stay]:
+        """Every image of one repository that stays, as :meth:`stays`."""
+        return self._spool.stays(repository.stays)
 
     def stays(self) -> Iterator[Stay]:
         """Every image that stays, with its reasons; kept only when the plan was made so."""

@@ -8,33 +8,29 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 import msgspec
 
+from janitor.agreeing import agree
 from janitor.applying import Outcomes, apply
 from janitor.core.plan import RepositoryState
 from janitor.core.policy import PolicySet
 from janitor.core.report import (
     ErrorReport,
     Outcome,
-    OutcomeKind,
-    RegistryReport,
     Report,
     Stay,
     Sums,
-    Unselected,
-    UseReport,
-    UseSource,
 )
-from janitor.core.tally import Counts, exit_code
 from janitor.core.use import InUse
 from janitor.errors import FileError, Stopped
 from janitor.files.atomic import replacing
 from janitor.files.journal import Begun, Journal
+from janitor.files.planfile import PlanFile, read_plan
 from janitor.files.repositorystate import RepositoryStates
 from janitor.files.spool import KINDS
 from janitor.inuse import collect
@@ -42,9 +38,10 @@ from janitor.listing import Course
 from janitor.log import get_logger
 from janitor.opening import load_policies
 from janitor.planning import Plan, make_plan
-from janitor.premises import Opened, Premises
+from janitor.premises import Premises
 from janitor.progress import Progress
 from janitor.recovering import recover
+from janitor.reporting import Facts, make_report, planned_outcomes
 from janitor.reports import renderer
 from janitor.settings import Ground, Settings, Stop, check_writable, ground
 
@@ -68,7 +65,7 @@ class RunResult:
 
     def outcomes(self) -> Iterator[Outcome]:
         """Every planned action, a repository at a time in the order of the report; can be asked for again."""
-        return _planned(self._plan) if self._done is None else iter(self._done)
+        return planned_outcomes(self._plan) if self._done is None else iter(self._done)
 
     def sums(self) -> Sums | None:
         """Count what is planned without reading it again; ``None`` where something was done."""
@@ -115,7 +112,11 @@ def run(
     check_writable((*settings.reports, *filter(None, (settings.plan,))))
     logger = get_logger()
     logger.info("run.started", run_id=run_id, delete=settings.delete, policies=policies.files)
-    with ground(settings, policies, environ, run_id, stop) as on, contextlib.ExitStack() as unless_done:
+    with contextlib.ExitStack() as opened_files, contextlib.ExitStack() as unless_done:
+        saved = None
+        if settings.saved is not None:
+            saved = opened_files.enter_context(read_plan(Path(settings.saved)))
+        on = opened_files.enter_context(ground(settings, policies, environ, run_id, stop))
         opened, errors = on.opened, on.errors
         registries = {one.spec.name: one for one in opened}
         notes = on.notes
@@ -130,10 +131,14 @@ def run(
             created_at=started,
             stop=stop,
             progress=progress,
-            noting_stays=settings.verbose,
+            noting_stays=settings.verbose or saved is not None,
             course=course,
         )
         unless_done.callback(plan.close)
+        if saved is not None:
+            notes += _other_policies(saved, policies)
+            plan = agree(saved, plan)
+            unless_done.callback(plan.close)
         if settings.plan is not None:
             with replacing(Path(settings.plan)) as stream:
                 plan.write(stream)
@@ -142,26 +147,34 @@ def run(
             begun = Begun(run_id=run_id, lock=on.folder.lock_name, started_at=started)
             journal = Journal(on.folder.run_folder(run_id), begun)
             unless_done.callback(journal.close)
-            done = apply(plan, registries, premises.fresh, journal, stop=stop, clock=clock, progress=progress)
+            done = apply(
+                plan,
+                registries,
+                premises.fresh,
+                journal,
+                stop=stop,
+                clock=clock,
+                progress=progress,
+                begin_after=course.begin_after,
+            )
             unless_done.callback(done.close)
             errors.extend(_closed(journal, clock))
         limited = _remember_place(on, course, plan, done, stop)
-        errors.extend(plan.notes.errors)
-        counts = _counted(plan, done)
-        repositories = counts.repositories()
-        report = Report(
-            run_id=run_id,
-            mode="delete" if settings.delete else "dry-run",
-            started_at=started,
-            finished_at=clock(),
-            exit_code=exit_code(repositories, errors=bool(errors), limited=limited, signal=stop.signal),
-            policies=policies.files,
-            totals=counts.totals(),
-            registries=tuple(map(_traffic, opened)),
-            repositories=repositories,
-            unselected=_unselected(plan),
-            in_use=_use_report(premises.in_use, opened, plan),
-            errors=tuple(errors),
+        report = make_report(
+            Facts(
+                run_id=run_id,
+                deleting=settings.delete,
+                started_at=started,
+                finished_at=clock(),
+                policies=policies.files,
+                signal=stop.signal,
+                limited=limited,
+                errors=(*errors, *plan.notes.errors),
+            ),
+            opened,
+            plan,
+            done,
+            premises.in_use,
         )
         if on.states.trouble is not None:
             notes += (f"what was read could not all be kept for the next run: {on.states.trouble}",)
@@ -173,6 +186,12 @@ def run(
         _write_reports(result, paths)
         unless_done.pop_all()
         return result
+
+
+def _other_policies(saved: PlanFile, policies: PolicySet) -> tuple[str, ...]:
+    if saved.header.policies_sha256 == policies.sha256:
+        return ()
+    return ("the saved plan was made with other policies than these",)
 
 
 def _course(
@@ -265,59 +284,6 @@ def _share(total: int | None, shard: tuple[int, int] | None) -> int | None:
         return total
     index, count = shard
     return total // count + (1 if index < total % count else 0)
-
-
-def _counted(plan: Plan, done: Outcomes | None) -> Counts:
-    """Count what was done, or else what is planned, without reading it again."""
-    counts = Counts([repository.plan for repository in plan.repositories])
-    if done is not None:
-        counts.add(done)
-        return counts
-    for repository in plan.repositories:
-        lines = repository.lines
-        counts.plan(repository.plan, sum(lines.counts), lines.counts[0], lines.freed_bytes)
-    return counts
-
-
-def _planned(plan: Plan) -> Iterator[Outcome]:
-    for repository in plan.repositories:
-        for action in plan.actions(repository):
-            yield Outcome(action=action, outcome=OutcomeKind.PLANNED, detail=repository.plan.detail)
-
-
-def _traffic(opened: Opened) -> RegistryReport:
-    traffic = opened.registry.traffic()
-    return RegistryReport(
-        name=opened.spec.name,
-        provider=opened.spec.provider,
-        requests=traffic.requests,
-        retries=traffic.retries,
-    )
-
-
-def _unselected(plan: Plan) -> tuple[Unselected, ...]:
-    counted = sorted(plan.notes.unselected.items(), key=lambda item: (-item[1], item[0]))
-    return tuple(Unselected(pattern=pattern, images=images) for pattern, images in counted)
-
-
-def _use_report(in_use: InUse, opened: Sequence[Opened], plan: Plan) -> UseReport:
-    """Sum up the sources; a reference is not found when it names nothing in a repository that was wanted."""
-    references = {reference for reading in in_use.readings for reference in reading.references}
-    missing = {
-        reference
-        for one in opened
-        for host in one.registry.hosts
-        for reference in references - plan.notes.named
-        if (below := reference.repository_below(host)) is not None and one.only.wants(below)
-    }
-    return UseReport(
-        sources=tuple(
-            UseSource(source=reading.source, references=len(reading.references), error=reading.error)
-            for reading in in_use.readings
-        ),
-        references=len(references),
-        not_found=tuple(sorted(map(str, missing))),
-    )
 
 
 def _write_reports(result: RunResult, paths: Iterable[str]) -> None:

@@ -24,7 +24,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What a run is asked to do; an option that is ``None`` or empty leaves it to the policy files.
 
     ``policies``: files and folders. ``registries`` (names or globs) and ``repositories`` (patterns) narrow
-    the run; empty: all that policies cover. ``plan`` and ``reports`` are paths of files to write. ``now``:
+    the run; empty: all that policies cover. ``plan`` and ``reports`` are paths of files to write; ``saved``
+    is a plan that is read: only what it holds, too, is done. ``now``:
     the instant to judge at; ``None``: the clock's. ``shard`` is (index from 0, count). ``max_percent`` in
     percent, ``max_deletions`` in images. ``deadline``: how long the run may take; listing has half of it.
     """
@@ -34,6 +35,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     registries: tuple[str, ...] = ()
     repositories: tuple[str, ...] = ()
     plan: str | None = None
+    saved: str | None = None
     reports: tuple[str, ...] = ()
     state_dir: str | None = None
     now: datetime | None = None

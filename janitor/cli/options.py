@@ -5,18 +5,20 @@ What a command calls is imported in its body, so that its help loads nothing but
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import click
 
 from janitor.cli.command import VERBOSE, Command, Option
-from janitor.core.units import parse_time
+from janitor.core.units import parse_duration, parse_time
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
-NARROW, LIMITS, FILES, OUTPUT = "What it covers", "How much", "Files", "Output"
+EFFECT, NARROW, LIMITS = "What it does", "What it covers", "How much"
+FILES, OUTPUT = "Files", "Output"
 
 _VARIABLES = "Options can be given as variables of the environment, too: JANITOR_STATE_DIR for --state-dir."
 
@@ -97,7 +99,24 @@ class _Number(click.ParamType[int]):
         return int(value)
 
 
-TEXT, TIME, SHARD = _Text(), _Time(), _Shard()
+class _Duration(click.ParamType[timedelta]):
+    """A duration as policies write it."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        if isinstance(value, timedelta):
+            return value
+        try:
+            duration: timedelta = parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        if not duration:
+            self.fail("no time at all is given", param, ctx)
+        return duration
+
+
+TEXT, TIME, SHARD, DURATION = _Text(), _Time(), _Shard(), _Duration()
 COUNT, PERCENT, WORKERS = _Number(0), _Number(0, 100), _Number(1, 1024)
 
 
@@ -131,6 +150,69 @@ def narrowed(function: _F) -> _F:
             help="Only repositories that match; !PATTERN takes out again. May be repeated.",
         ),
     )
+
+
+def deleting(function: _F) -> _F:
+    """Take whether it is to be done."""
+    return _all(
+        function,
+        option(
+            "--delete",
+            section=EFFECT,
+            written=True,
+            is_flag=True,
+            help="Do it. Must be written: there is no variable for it.",
+        ),
+        option("--dry-run", section=EFFECT, is_flag=True, help="Only show what would be done. The default."),
+    )
+
+
+def refuse_both(ctx: click.Context, *, delete: bool, dry_run: bool) -> None:
+    """Refuse what asks for opposite things."""
+    if delete and dry_run:
+        raise click.UsageError("--delete and --dry-run ask for opposite things", ctx)
+
+
+def limits(function: _F) -> _F:
+    """Take how much may go, and how long it may take."""
+    return _all(
+        function,
+        option(
+            "--max-deletions",
+            section=LIMITS,
+            metavar="N",
+            type=COUNT,
+            help="Stop everything if more would go; replaces the files' value.",
+        ),
+        option(
+            "--max-percent",
+            section=LIMITS,
+            metavar="N",
+            type=PERCENT,
+            help="Stop a repository or registry of which more would go; replaces the files' value.",
+        ),
+        option(
+            "--deadline",
+            section=LIMITS,
+            metavar="DURATION",
+            type=DURATION,
+            help="Begin nothing after this long, such as 50m; half of it is to list. The next run goes on.",
+        ),
+    )
+
+
+def reports(function: _F) -> _F:
+    """Take reports to write."""
+    return option(
+        "--report",
+        "reports",
+        section=FILES,
+        envvar="JANITOR_REPORT",
+        metavar="FILE",
+        type=TEXT,
+        multiple=True,
+        help="Write a report; the suffix chooses: .json .jsonl .csv. May be repeated.",
+    )(function)
 
 
 def concurrency(function: _F) -> _F:
@@ -186,6 +268,18 @@ def output(function: _F) -> _F:
             help="Say everything: every image, and why what stays does.",
         ),
     )
+
+
+def check_files(ctx: click.Context, *written: str, reports: tuple[str, ...]) -> None:
+    """Refuse before anything is done what could not be written after it."""
+    from janitor.reports import renderer
+
+    for path in reports:
+        renderer(path)
+    places = [os.path.realpath(path) for path in written]
+    for path in places:
+        if places.count(path) > 1:
+            raise click.UsageError(f"{path} would be written twice: give each file a name of its own", ctx)
 
 
 def _all(function: _F, *options: Callable[[_F], _F]) -> _F:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import click
 
 from janitor.cli import options
-from janitor.cli.options import FILES, LIMITS, NARROW, option
+from janitor.cli.options import EFFECT, FILES, NARROW, option
 
 
 @options.command(
@@ -17,17 +16,10 @@ from janitor.cli.options import FILES, LIMITS, NARROW, option
     "but not --delete.",
 )
 @options.policies
-@option(
-    "--delete",
-    section="What it does",
-    written=True,
-    is_flag=True,
-    help="Do it. Must be written: there is no variable for it.",
-)
-@option("--dry-run", section="What it does", is_flag=True, help="Only show what would be done. The default.")
+@options.deleting
 @option(
     "--now",
-    section="What it does",
+    section=EFFECT,
     metavar="TIME",
     type=options.TIME,
     help="Judge as at this time, such as 2026-06-01T00:00:00Z. Not with --delete.",
@@ -40,32 +32,10 @@ from janitor.cli.options import FILES, LIMITS, NARROW, option
     type=options.SHARD,
     help="Only part I of N, from 0: several machines share the work.",
 )
-@option(
-    "--max-deletions",
-    section=LIMITS,
-    metavar="N",
-    type=options.COUNT,
-    help="Stop everything if more would go; replaces the files' value.",
-)
-@option(
-    "--max-percent",
-    section=LIMITS,
-    metavar="N",
-    type=options.PERCENT,
-    help="Stop a repository or registry of which more would go; replaces the files' value.",
-)
+@options.limits
 @options.concurrency
 @option("--plan", section=FILES, metavar="FILE", type=options.TEXT, help="Write the plan, as JSON lines.")
-@option(
-    "--report",
-    "reports",
-    section=FILES,
-    envvar="JANITOR_REPORT",
-    metavar="FILE",
-    type=options.TEXT,
-    multiple=True,
-    help="Write a report; the suffix chooses: .json .jsonl .csv. May be repeated.",
-)
+@options.reports
 @options.state_dir
 @options.output
 @click.pass_context
@@ -81,6 +51,7 @@ def command(
     shard: tuple[int, int] | None,
     max_deletions: int | None,
     max_percent: int | None,
+    deadline: timedelta | None,
     concurrency: int,
     plan: str | None,
     reports: tuple[str, ...],
@@ -94,11 +65,10 @@ def command(
     Nothing is deleted without --delete. With it the plan is carried out, each repository being listed and
     decided afresh first.
     """
-    if delete and dry_run:
-        raise click.UsageError("--delete and --dry-run ask for opposite things", ctx)
+    options.refuse_both(ctx, delete=delete, dry_run=dry_run)
     if delete and now is not None:
         raise click.UsageError("--delete judges by the clock, not by --now: give one of them", ctx)
-    _check_files(ctx, plan, reports)
+    options.check_files(ctx, *reports, *filter(None, [plan]), reports=reports)
 
     from janitor.cli.running import Output, carry_out
     from janitor.settings import Settings
@@ -116,18 +86,7 @@ def command(
         concurrency=concurrency,
         max_deletions=max_deletions,
         max_percent=max_percent,
+        deadline=deadline,
         verbose=verbose,
     )
     return carry_out(settings, Output(log_format=log_format, quiet=quiet, verbose=verbose))
-
-
-def _check_files(ctx: click.Context, plan: str | None, reports: tuple[str, ...]) -> None:
-    """Refuse before anything is done what could not be written after it."""
-    from janitor.reports import renderer
-
-    for path in reports:
-        renderer(path)
-    written = [os.path.realpath(path) for path in (*reports, *filter(None, [plan]))]
-    for path in written:
-        if written.count(path) > 1:
-            raise click.UsageError(f"{path} would be written twice: give each file a name of its own", ctx)

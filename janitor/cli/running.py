@@ -6,19 +6,24 @@ import contextlib
 import gc
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from janitor import log
 from janitor.cli.progress import showing
 from janitor.cli.signals import stopping
 from janitor.cli.terminal import look, say
+from janitor.core.report import OutcomeKind
 from janitor.inventorying import write_inventory
 from janitor.progress import Progress
 from janitor.reports.console import clean, render
 from janitor.run import RunResult, run
 from janitor.settings import Settings, Stop
+
+if TYPE_CHECKING:
+    from janitor.undoing import Undone
 
 
 class Output(NamedTuple):
@@ -66,6 +71,44 @@ def take_inventory(settings: Settings, path: str, output: Output) -> int:
     lines.append(f"wrote {result.images:,} images of {result.repositories:,} {repositories} to {path}")
     say(clean(line) + "\n" for line in lines)
     return result.exit_code
+
+
+def take_back(run_id: str, settings: Settings, output: Output, *, restore: bool) -> int:
+    """Show what of a run can come back or put it back, a line each change, and give the exit code."""
+    from janitor.undoing import undo
+
+    with _under_way(output) as (stop, progress):
+        result = undo(
+            run_id, settings, os.environ, restore=restore, stop=stop, clock=clock, progress=progress
+        )
+    counts = Counter(each.outcome for each in result.changes)
+    told = {
+        OutcomeKind.RESTORED: "came back",
+        OutcomeKind.PLANNED: "can come back",
+        OutcomeKind.REFUSED: "can't come back",
+        OutcomeKind.FAILED: "could not be put back this time",
+    }
+    lines = [f"note: {note}" for note in result.notes]
+    lines += [
+        f"error: {'/'.join(filter(None, (error.registry, error.repository)))}: {error.message}"
+        for error in result.errors
+    ]
+    if not output.quiet:
+        lines += [_undone(each, told[each.outcome]) for each in result.changes]
+    sums = [f"{counts[kind]:,} {what}" for kind, what in told.items() if counts[kind]]
+    lines.append(f"of {run_id}: {', '.join(sums) or 'nothing that could come back'}")
+    if not restore and counts[OutcomeKind.PLANNED]:
+        lines.append("this only looked; --restore puts it back")
+    say(clean(line) + "\n" for line in lines)
+    return result.exit_code
+
+
+def _undone(change: Undone, told: str) -> str:
+    intent = change.intent
+    tags = intent.remove_tags or intent.tags
+    named = f" ({', '.join(tags)})" if tags else ""
+    why = f": {change.detail}" if change.detail else ""
+    return f"{intent.registry}/{intent.repository}@{intent.digest}{named} {told}{why}"
 
 
 def clock() -> datetime:

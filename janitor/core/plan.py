@@ -5,6 +5,7 @@ The structs here have the shape of the plan file's lines, so that a million of t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 
@@ -37,6 +38,30 @@ class Action(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="kin
     reason: str
     size_bytes: int | None
     pushed_at: datetime | None
+
+
+def both(saved: Iterable[Action], fresh: Iterable[Action]) -> tuple[list[Action], list[Action], list[Action]]:
+    """Part the actions on one repository into what two plans both hold, and what only the one or the other.
+
+    What both hold is as the fresh plan says it, in its order; of tags to take off, those that both take off.
+    """
+    asked = {action.digest: action for action in saved}
+    agreed: list[Action] = []
+    new: list[Action] = []
+    for action in fresh:
+        wanted = asked.get(action.digest)
+        if wanted is None or wanted.action is not action.action:
+            new.append(action)
+            continue
+        if action.action is ActionKind.UNTAG:
+            removed = tuple(tag for tag in action.remove_tags or () if tag in (wanted.remove_tags or ()))
+            if not removed:
+                new.append(action)
+                continue
+            action = msgspec.structs.replace(action, remove_tags=removed)  # noqa: PLW2901 - narrowed
+        agreed.append(action)
+        del asked[action.digest]
+    return agreed, list(asked.values()), new
 
 
 class RepositoryState(StrEnum):

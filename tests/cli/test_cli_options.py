@@ -13,7 +13,7 @@ from janitor.cli.command import Option
 from janitor.cli.options import option
 from tests.cli.house import call, house
 
-ALL = ("run", "inventory", "check", "test", "schema", "demo")
+ALL = ("run", "apply", "undo", "inventory", "check", "test", "schema", "demo")
 
 
 def _into(got: list[Any]) -> Any:
@@ -100,7 +100,8 @@ def test_every_option_has_a_variable_of_its_own_name_but_delete() -> None:
     for name, parameter in parameters():
         longest = max(parameter.opts, key=len)
         expected = "JANITOR_" + longest.removeprefix("--").replace("-", "_").upper()
-        assert parameter.envvar == (None if longest == "--delete" else expected), (name, longest)
+        written = longest in {"--delete", "--restore"}
+        assert parameter.envvar == (None if written else expected), (name, longest)
 
 
 def test_an_option_means_the_same_in_every_command() -> None:

@@ -64,13 +64,14 @@ class Ran:
 
 
 class Site:
-    """One folder. ``clock``, ``stop`` and ``watch`` are of the next run."""
+    """One folder. ``clock``, ``stop`` and ``watch`` are of the next run; ``address`` is a server's."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.clock = Clock()
         self.stop = Stop()
         self.watch = Watch()
+        self.address = ""
 
     def policies(
         self,
@@ -92,10 +93,13 @@ class Site:
         path.write_text(yaml.safe_dump(document | more))
         return path
 
-    def run(self, *policies: Path, **settings: Any) -> Ran:
+    def settings(self, *policies: Path, **settings: Any) -> Settings:
         files = policies or (self.folder / "policies.yaml",)
+        return Settings(policies=tuple(map(str, files)), **settings)
+
+    def run(self, *policies: Path, **settings: Any) -> Ran:
         result = run(
-            Settings(policies=tuple(map(str, files)), **settings),
+            self.settings(*policies, **settings),
             dict(os.environ),
             stop=self.stop,
             clock=self.clock,
