@@ -122,6 +122,22 @@ def test_what_is_kept_no_longer_fails_and_says_why(server: AcrServer, registry: 
     assert "doesn't keep it" in (result.detail or "")
 
 
+def test_tags_that_were_taken_off_come_back(registry: Acr, world: World) -> None:
+    digest = world.push("a", tags=["1", "2", "3"])
+    (keepsake,) = kept(registry, digest)
+    registry.untag("a", image(registry, digest), ["1", "2"])
+    (result,) = registry.restore("a", [keepsake])
+    assert (result.outcome, result.detail) == (OutcomeKind.RESTORED, None)
+    assert world["a"].tags_of(digest) == {"1", "2", "3"}
+
+
+def test_a_bin_that_can_not_be_asked_for_keeps_no_deletion_from_its_work(registry: Acr, world: World) -> None:
+    """The registry has all that undo takes; whether it has is seen then."""
+    digest = world.push("a", tags=["1"])
+    world.fault("error", times=1000, match="/_deleted/")
+    assert kept(registry, digest)
+
+
 def test_what_is_there_already_gets_its_tags_back(registry: Acr, world: World) -> None:
     digest = world.push("a", tags=["1"])
     (result,) = registry.restore("a", kept(registry, digest))

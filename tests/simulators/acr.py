@@ -344,6 +344,8 @@ class AcrServer(Server):
             return error(404, "TAG_UNKNOWN", f"tag {tag} is not found", {"Name": name, "Tag": tag})
         if self._switches.lock(name, tag):
             return error(405, "REGISTRY_DISALLOWED_OPERATION", _DISALLOWED, {})
+        if self.flavour.soft_delete:
+            self.bin.throw_tag_in(name, tag, place.tags[tag], self.world.now)
         place.untag(tag)  # the manifest stays, even without its last tag
         return Answer(status=202)
 

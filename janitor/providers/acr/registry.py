@@ -22,6 +22,7 @@ from janitor.core.reference import normal_host
 from janitor.core.report import OutcomeKind
 from janitor.errors import (
     Denied,
+    Gone,
     Malformed,
     Refused,
     RegistryError,
@@ -285,14 +286,14 @@ class Acr(Registry):
         }
 
     def _may_keep_deleted(self) -> bool:
-        """Ask once. Who may not look can't tell: another may bring back what is kept then."""
+        """Ask once. Who may not look can't tell, and another may bring back what is kept then."""
         if self._keeps_deleted is None:
             try:
                 self._api.keeps_deleted()
-            except Denied:
-                self._keeps_deleted = True
-            except Unsupported:
-                self._keeps_deleted = False
+            except Stopped:
+                raise
+            except RegistryError as exc:
+                self._keeps_deleted = not isinstance(exc, Unsupported | Gone)
             else:
                 self._keeps_deleted = True
         return self._keeps_deleted
