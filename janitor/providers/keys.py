@@ -65,7 +65,7 @@ class GarKeys(Keys, frozen=True, kw_only=True):
     """Which repositories of Google Artifact Registry."""
 
     project: Annotated[str, _doc("the project")]
-    location: Annotated[str, _doc("a region or multi-region, as `europe-west1` or `eu`")]
+    location: Annotated[str, _doc("a region or multi-region, as `europe-west1` or `europe`")]
     repository: Annotated[
         str | None,
         msgspec.Meta(description="one repository; default: all of them", extra={"narrows": True}),

@@ -404,3 +404,12 @@ def test_an_image_in_use_by_the_name_of_an_older_host_is_protected() -> None:
     going = {decisions.facts.images[i].digest for i in decisions.going}
     assert len(going) == 1
     assert digest not in going
+
+
+def test_one_name_can_be_listed_by_itself() -> None:
+    world = World()
+    for name in ("all/a", "all/team/b"):
+        world.push(name, tags=["1"])
+    with GarServer(world) as server, opened(server) as made:
+        unit = Unit(name="all/team/b")
+        assert [listing.repository for listing in made.list(unit, frozenset())] == ["all/team/b"]

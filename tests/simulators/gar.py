@@ -8,8 +8,7 @@ repository, the rest the image's name. Every request is kept with its message an
 from __future__ import annotations
 
 import itertools
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self
@@ -21,9 +20,7 @@ from google.cloud import artifactregistry_v1 as ar
 from google.cloud.location import locations_pb2
 from google.iam.v1 import iam_policy_pb2
 from google.longrunning import operations_pb2
-from google.protobuf import any_pb2, duration_pb2, empty_pb2, timestamp_pb2
-from google.rpc import error_details_pb2, status_pb2
-from grpc_status import rpc_status  # type: ignore[import-untyped] # it has no stubs
+from google.protobuf import empty_pb2
 
 from tests.simulators.access import Access
 from tests.simulators.gar_rules import (
@@ -35,10 +32,22 @@ from tests.simulators.gar_rules import (
     refusal,
     tag_refusal,
 )
+from tests.simulators.gar_wire import (
+    Operation,
+    after,
+    before,
+    children,
+    raw_type,
+    resource,
+    timestamp,
+    told,
+    unwrapped,
+    verb,
+)
 from tests.simulators.oci import Flavour as OciFlavour
 from tests.simulators.oci import OciServer
-from tests.simulators.server import SLOW_SECONDS, Answer, Request
-from tests.simulators.truth import Fault, FaultKind, Held, Repository
+from tests.simulators.server import Answer, Request
+from tests.simulators.truth import Fault, FaultKind, Repository
 from tests.simulators.world import World
 
 PROJECT, LOCATION = "acme", "europe-west1"
@@ -91,15 +100,6 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     metadata: Mapping[str, str]
 
 
-class _Operation(msgspec.Struct, kw_only=True):
-    name: str
-    run: Callable[[], Refusal | None]
-    metadata: Any
-    polls: int | None
-    done: bool = False
-    refusal: Refusal | None = None
-
-
 def serve(world: World, port: int, flavour: str | None) -> GarServer:
     """The server that is started by hand."""
     return GarServer(world, FLAVOURS[flavour or USUAL.name], port=port)
@@ -136,7 +136,7 @@ class GarServer:
         self.parent = f"projects/{project}/locations/{location}"
         self.project = project.replace(":", "/")
         self.registry = _Registry(self)
-        self._operations: dict[str, _Operation] = {}
+        self._operations: dict[str, Operation] = {}
         self._tokens: dict[str, int] = {}
         self._numbers = itertools.count(1)
         self._server = grpc.server(
@@ -194,7 +194,7 @@ class GarServer:
             "BatchDeleteVersions": self._batch_delete_versions,
         }
         handlers = {
-            method: self._handler(method, _raw_type(getattr(ar, f"{method}Request")), answer)
+            method: self._handler(method, raw_type(getattr(ar, f"{method}Request")), answer)
             for method, answer in own.items()
         }
         rights = iam_policy_pb2.TestIamPermissionsRequest
@@ -211,8 +211,8 @@ class GarServer:
         def serve(request: Any, context: grpc.ServicerContext) -> bytes:
             metadata = {item.key: str(item.value) for item in context.invocation_metadata()}
             self.calls.append(Call(method=method, request=request, metadata=metadata))
-            fault = self.world.strike(f"{_verb(method)} {method} {_resource(request)}")
-            if fault is not None and (spoilt := _before(fault)) is not None:
+            fault = self.world.strike(f"{verb(method)} {method} {resource(request)}")
+            if fault is not None and (spoilt := before(fault)) is not None:
                 context.abort_with_status(spoilt)
             with self.world.lock:
                 self.arriving(method)
@@ -222,9 +222,9 @@ class GarServer:
                     context.abort(answered.status, answered.message)
                 if fault is not None:
                     answered = self._spoilt(fault, request, answered)
-            if fault is not None and (lost := _after(fault)) is not None:
+            if fault is not None and (lost := after(fault)) is not None:
                 context.abort_with_status(lost)
-            body: bytes = _unwrapped(answered).SerializeToString()
+            body: bytes = unwrapped(answered).SerializeToString()
             # A message that was cut is none: the last field of it is missing an end.
             return body[:-1] if fault is not None and fault.kind is FaultKind.CUT_JSON else body
 
@@ -235,7 +235,7 @@ class GarServer:
             return Refusal(grpc.StatusCode.UNAUTHENTICATED, "Request had invalid authentication credentials.")
         right = PERMISSIONS[method]
         if right is not None and not self.may(right):
-            where = _resource(request)
+            where = resource(request)
             return Refusal(
                 grpc.StatusCode.PERMISSION_DENIED,
                 f"Permission '{right}' denied on resource '{where}' (or it may not exist).",
@@ -244,7 +244,7 @@ class GarServer:
 
     def _spoilt(self, fault: Fault, request: Any, answer: Any) -> Any:
         """The answer of a listing, with a token that leads nowhere new."""
-        raw = _unwrapped(answer)
+        raw = unwrapped(answer)
         if fault.kind not in {FaultKind.LOST_PAGE, FaultKind.REPEATED_PAGE, FaultKind.ENDLESS_PAGE}:
             return answer
         at = self._tokens.get(request.page_token, 0)
@@ -336,15 +336,13 @@ class GarServer:
             uri=f"{self._uri(place)}/{name}@{digest}",
             tags=tags,
             image_size_bytes=0 if is_index else held.size_bytes or 0,
-            upload_time=_timestamp(held.pushed_at),
+            upload_time=timestamp(held.pushed_at),
             media_type=held.media_type,
-            build_time=_timestamp(held.created_at) if held.type == "image" else None,
-            update_time=_timestamp(
-                max([*moved, *([held.pushed_at] if held.pushed_at else [])], default=None)
-            ),
+            build_time=timestamp(held.created_at) if held.type == "image" else None,
+            update_time=timestamp(max([*moved, *([held.pushed_at] if held.pushed_at else [])], default=None)),
             # A manifest that has a subject is never without.
             artifact_type=held.artifact_type or (held.media_type if held.subject else ""),
-            image_manifests=list(_children(held)) if self.flavour.tells_children else [],
+            image_manifests=list(children(held)) if self.flavour.tells_children else [],
         )
 
     def _list_versions(self, request: Any) -> Any:
@@ -366,7 +364,7 @@ class GarServer:
         tags = sorted(self._at(full).tags_of(digest))[:_RELATED_TAGS] if view == ar.VersionView.FULL else []
         return ar.Version(
             name=name,
-            create_time=_timestamp(held.pushed_at),
+            create_time=timestamp(held.pushed_at),
             related_tags=[{"name": f"{package}/tags/{tag}", "version": name} for tag in tags],
         )
 
@@ -443,7 +441,7 @@ class GarServer:
 
     def _begun(self, run: Callable[[], Refusal | None], metadata: Any) -> Any:
         polls = self.flavour.polls
-        operation = _Operation(
+        operation = Operation(
             name=f"{self.parent}/operations/{next(self._numbers)}", run=run, metadata=metadata, polls=polls
         )
         self._operations[operation.name] = operation
@@ -452,7 +450,7 @@ class GarServer:
             operation.done = polls == 0
         if operation.refusal is not None and not self.flavour.late:
             return operation.refusal
-        return _told(operation)
+        return told(operation)
 
     def _get_operation(self, request: Any) -> Any:
         operation = self._operations.get(request.name)
@@ -462,7 +460,7 @@ class GarServer:
             operation.polls -= 1
             if operation.polls <= 0:
                 operation.refusal, operation.done = operation.run(), True
-        return _told(operation)
+        return told(operation)
 
     def _list_locations(self, request: Any) -> Any:
         name = self.parent.rpartition("/")[2]
@@ -509,102 +507,6 @@ def _refusing(answer: Callable[[Any], Any], request: Any) -> Any:
 
 def _missing(name: str) -> Refusal:
     return Refusal(grpc.StatusCode.NOT_FOUND, f"Requested entity was not found: {name}")
-
-
-def _verb(method: str) -> str:
-    changing = ("Delete", "BatchDelete", "Create")
-    return "DELETE" if method.startswith(changing) else "GET"
-
-
-def _resource(request: Any) -> str:
-    return next(
-        str(getattr(request, field)) for field in ("name", "parent", "resource") if hasattr(request, field)
-    )
-
-
-def _raw_type(wrapped: Any) -> Any:
-    return type(wrapped.pb(wrapped()))
-
-
-def _unwrapped(message: Any) -> Any:
-    unwrap = getattr(type(message), "pb", None)
-    return message if unwrap is None else unwrap(message)
-
-
-def _timestamp(moment: Any) -> Any:
-    """Whole microseconds; ``None`` stays unset."""
-    if moment is None:
-        return None
-    made = timestamp_pb2.Timestamp()
-    made.FromDatetime(moment)
-    return made
-
-
-def _children(held: Held) -> Iterable[Mapping[str, str]]:
-    if not held.children:
-        return
-    for child in msgspec.json.decode(held.body)["manifests"]:
-        platform = child.get("platform", {})
-        yield {
-            "digest": child["digest"],
-            "media_type": child["mediaType"],
-            "architecture": platform.get("architecture", ""),
-            "os": platform.get("os", ""),
-        }
-
-
-def _told(operation: _Operation) -> Any:
-    told = operations_pb2.Operation(name=operation.name, done=operation.done)
-    told.metadata.Pack(_unwrapped(operation.metadata))
-    if not operation.done:
-        return told
-    if operation.refusal is not None:
-        told.error.code = operation.refusal.status.value[0]
-        told.error.message = operation.refusal.message
-    else:
-        told.response.Pack(empty_pb2.Empty())
-    return told
-
-
-def _status(code: grpc.StatusCode, message: str, *details: Any) -> Any:
-    packed = []
-    for detail in details:
-        wrapped = any_pb2.Any()
-        wrapped.Pack(detail)
-        packed.append(wrapped)
-    return rpc_status.to_status(status_pb2.Status(code=code.value[0], message=message, details=packed))
-
-
-def _before(fault: Fault) -> Any | None:
-    """What is answered instead, nothing being done."""
-    code = grpc.StatusCode
-    match fault.kind:
-        case FaultKind.THROTTLE:
-            wait = error_details_pb2.RetryInfo(
-                retry_delay=duration_pb2.Duration(seconds=int(fault.retry_after or 0))
-            )
-            return _status(code.RESOURCE_EXHAUSTED, "Quota exceeded for quota metric", wait)
-        case FaultKind.ERROR:
-            told = code.INTERNAL if fault.status == 500 else code.UNAVAILABLE
-            return _status(told, "The service is currently unavailable.")
-        case FaultKind.RESET:
-            return _status(code.UNAVAILABLE, "recvmsg:Connection reset by peer")
-        case FaultKind.CUT:
-            return _status(code.INTERNAL, "Received RST_STREAM with error code 2")
-        case FaultKind.UNAUTHORIZED:
-            return _status(code.UNAUTHENTICATED, "Request had invalid authentication credentials.")
-        case FaultKind.SLOW:
-            time.sleep(SLOW_SECONDS)
-    return None
-
-
-def _after(fault: Fault) -> Any | None:
-    """What is answered after all was done."""
-    if fault.kind is FaultKind.LOST_ANSWER:
-        return _status(grpc.StatusCode.UNAVAILABLE, "recvmsg:Connection reset by peer")
-    if fault.kind is FaultKind.GATEWAY:
-        return _status(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
-    return None
 
 
 class _Registry(OciServer):

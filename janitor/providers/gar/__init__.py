@@ -161,6 +161,10 @@ class Gar(Registry):
         return self._only is None or self._only.wants(repository)
 
     def _list(self, unit: Unit, wanted: frozenset[Field]) -> Iterator[Listing]:
+        if not unit.many:  # one image's name; the service lists it with all the others
+            group = Unit(name=_split(unit.name)[0], many=True)
+            yield from (one for one in self._list(group, wanted) if one.repository == unit.name)
+            return
         try:
             raw = self._service.repository(unit.name)
         except Gone:
