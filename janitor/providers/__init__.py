@@ -59,7 +59,7 @@ PROVIDERS: Mapping[str, Provider] = {
             place="janitor.providers.dockerhub.registry:DockerHub",
         ),
         Provider(name="ecr", keys=EcrKeys, place="janitor.providers.ecr.registry:Ecr"),
-        Provider(name="gar", keys=GarKeys, place="janitor.providers.gar:Gar"),
+        Provider(name="gar", keys=GarKeys, place="janitor.providers.gar.registry:Gar"),
         Provider(name="ghcr", keys=GhcrKeys, place="janitor.providers.ghcr.registry:Ghcr"),
         Provider(name="oci", keys=OciKeys, place="janitor.providers.oci:Oci"),
         Provider(name="oci-layout", keys=OciLayoutKeys, place="janitor.providers.oci_layout:OciLayout"),

@@ -7,8 +7,8 @@ from pathlib import Path
 import yaml
 
 from janitor.core.report import OutcomeKind
-from janitor.providers.gar import Gar
 from janitor.providers.gar.checking import DELETING, LOOKING
+from janitor.providers.gar.registry import Gar
 from janitor.providers.interface import Field
 from tests.providers.gars import images, listed, opened
 from tests.simulators.gar import GarServer

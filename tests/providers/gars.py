@@ -10,7 +10,7 @@ from janitor.core.image import Image
 from janitor.core.known import Known
 from janitor.core.pattern import PatternKind, PatternList
 from janitor.providers import PROVIDERS
-from janitor.providers.gar import Gar
+from janitor.providers.gar.registry import Gar
 from janitor.providers.interface import Context, Field, RepositoryFilter, Unit
 from janitor.providers.keys import GarKeys
 from tests.factories import registry_spec

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from janitor.errors import Denied
-from janitor.providers.gar import Gar
 from janitor.providers.gar.checking import DELETING, LOOKING
+from janitor.providers.gar.registry import Gar
 from janitor.providers.interface import Finding, Level
 from tests.providers.gars import opened
 from tests.simulators.gar import GarServer, Settings

@@ -10,7 +10,7 @@ import pytest
 from janitor.core.image import Image
 from janitor.core.report import OutcomeKind
 from janitor.errors import Stopped
-from janitor.providers.gar import Gar
+from janitor.providers.gar.registry import Gar
 from janitor.providers.interface import Result
 from tests.providers.gars import images, opened
 from tests.simulators.gar import SLOW, USUAL, Flavour, GarServer, Settings
