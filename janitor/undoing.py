@@ -113,6 +113,9 @@ def _judged(intent: Intent, opened: Mapping[str, Opened]) -> Undone:
     one = opened.get(intent.registry)
     if one is None:
         why = f"{intent.registry} is not among the registries of these policies"
+    elif intent.action is Change.ARCHIVE and one.registry.abilities.archives:
+        # What was moved is there still: nothing needed to be kept of it.
+        return Undone(intent=intent, outcome=OutcomeKind.PLANNED)
     elif not one.registry.abilities.restores:
         why = f"{one.spec.provider} brings nothing back"
     elif not intent.returns:
