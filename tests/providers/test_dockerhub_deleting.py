@@ -175,6 +175,20 @@ def test_after_a_few_denials_in_a_row_nothing_more_is_tried(concurrency: int) ->
     assert len(world["app"].tags) == 40
 
 
+def test_a_refusal_behind_the_hub_api_is_one_and_not_tried_again() -> None:
+    """Seen of tokens that may not delete: the Hub API answers 500, with the 401 that it got itself."""
+    world = World()
+    digest = world.push("app", tags=["1"])
+    behind = "Delete https://registry/api/internal/repos: http: non-successful response (status=401 body=)"
+    with staged(world) as stage:
+        stage.server.hub.refusal = (500, behind)
+        result = stage.delete(digest)[digest]
+        assert len(stage.server.asked("DELETE")) == 1
+    assert result.outcome is OutcomeKind.FAILED
+    assert "status=401" in said(result)
+    assert world["app"].tags == {"1": digest}
+
+
 def test_denials_in_one_repository_say_nothing_of_another() -> None:
     world = World()
     digests = [world.push("app", tags=[str(number)]) for number in range(5)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,7 +14,7 @@ from msgspec import UNSET
 
 from janitor.core.image import ImageType
 from janitor.core.policy import RegistrySpec
-from janitor.errors import Denied, Gone, Malformed, RegistryError, Unreachable
+from janitor.errors import Denied, Gone, Malformed, RegistryError, Stopped, Unreachable
 from janitor.providers.interface import Field, Unit
 from tests.factories import ago
 from tests.net.scripted import Scripted
@@ -511,6 +512,26 @@ def test_a_pull_limit_ends_the_listing_at_once_and_the_next_goes_on_from_there()
         stage.server.registry.left = 4
         assert len(stage.images()) == 12
         assert len(stage.server.registry.pulls) == 6
+
+
+def test_a_stop_loses_only_what_was_under_way() -> None:
+    world = World()
+    for number in range(6):
+        world.push_index("app", children=[world.push("app")], tags=[str(number)])
+    stop = threading.Event()
+    with staged(world, PERSONAL, concurrency=1, stop=stop) as stage:
+
+        def stop_at_the_third_pull() -> None:
+            if len(stage.server.registry.pulls) == 3:
+                stop.set()
+
+        stage.server.registry.then = stop_at_the_third_pull
+        with pytest.raises(Stopped):
+            stage.images()
+        stop.clear()
+        stage.server.registry.then = lambda: None
+        assert len(stage.images()) == 12
+        assert len(stage.server.registry.pulls) == 6 + 1
 
 
 def test_too_many_requests_wait_until_the_time_that_they_are_told() -> None:

@@ -74,7 +74,8 @@ class HubServer(Server):
     """The Hub API of one namespace.
 
     ``tells``: fields of every tag that are told otherwise, ``UNSET`` not at all. ``then``: done after each
-    answer, while others read on. ``late``: time that passed beside the clock.
+    answer, while others read on. ``refusal``: status and words of every answer to a deletion. ``late``: time
+    that passed beside the clock.
     """
 
     def __init__(self, world: World | None = None, plan: Plan = TEAM, *, port: int = 0) -> None:
@@ -84,6 +85,7 @@ class HubServer(Server):
         self.clock: Callable[[], datetime] = lambda: self.world.now
         self.tells: dict[str, Any] = {}
         self.then: Callable[[Request], None] = lambda _: None
+        self.refusal: tuple[int, str] | None = None
         self.used: set[str] = set()
         self.pulled_tags: dict[tuple[str, str], datetime] = {}
         self._tokens: dict[str, datetime] = {}
@@ -265,6 +267,8 @@ class HubServer(Server):
         self.used.add("delete")
         if "delete" not in self.plan.rights:
             return _said(401, message="unauthorized")  # though listing works with the same token
+        if self.refusal is not None:
+            return _json({"message": self.refusal[1], "errinfo": {}}, status=self.refusal[0])
         if not self.plan.admin:
             return _said(403, detail="access to the resource is forbidden")
         if self._is_immutable(tag):

@@ -44,7 +44,10 @@ class _Guard(Guard):
 
 
 class HubRegistry(OciServer):
-    """The registry of one namespace. ``left``: pulls that are left; ``pulls``: those that were done."""
+    """The registry of one namespace.
+
+    ``left``: pulls that are left; ``pulls``: those that were done. ``then``: done after each answer.
+    """
 
     def __init__(
         self,
@@ -60,6 +63,7 @@ class HubRegistry(OciServer):
         self.limit = self.left = pulls
         self.now = now
         self.pulls: list[tuple[str, str]] = []
+        self.then: Callable[[], object] = lambda: None
         self.used: set[str] = set()
         flavour = Flavour(name="dockerhub", catalogue=False, page=2, referrers=referrers)
         super().__init__(world, flavour, access=access)
@@ -67,6 +71,7 @@ class HubRegistry(OciServer):
 
     def answer(self, request: Request) -> Answer:
         answer = self._answered(request)
+        self.then()
         return msgspec.structs.replace(
             answer, headers={"Date": format_datetime(self.now(), usegmt=True), **answer.headers}
         )

@@ -3,12 +3,13 @@
 - Every value may be absent, null or empty: what isn't said is unknown. A pull time that is null, empty or of
   the year 1 means that there was no pull; one that can't be read is unknown.
 - The time until which one is to wait is ``X-Retry-After``, in seconds since 1970, by the server's clock.
-- 403 is a lack of rights, and no lock. The registry's 403 to a deletion is another: the manifest is still
-  named, by a tag or by another manifest.
+- 403 is a lack of rights, and no lock; so is a 500 that tells of a 401 or 403 behind it. The registry's 403
+  to a deletion is another: the manifest is still named, by a tag or by another manifest.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -18,12 +19,14 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from janitor.core.units import parse_time
-from janitor.errors import Refused, Unreachable
+from janitor.errors import Denied, Refused, Unreachable
 from janitor.net.answers import delete_trouble
 from janitor.net.caller import Kind, Trouble
 from janitor.net.http import Response, retry_after, trouble
 
 _FIRST_STAMP = 1_000_000_000.0  # seconds since 1970; a smaller number in X-Retry-After is a time to wait
+# How a refusal of the registry behind the Hub API looks, within a 500.
+_REFUSED_BEHIND = re.compile(r"non-successful response \(status=40[13]")
 _UNKNOWN = frozenset({"", "unknown"})
 
 
@@ -126,10 +129,11 @@ def _time(text: str) -> datetime | None:
 def hub_trouble(response: Response, what: str, said: str, now: Callable[[], datetime]) -> Trouble:
     """Tell what a refusal of the Hub API means."""
     found = trouble(response, what, said)
-    kind, error = found.verdict.kind, found.verdict.error
-    if kind is not Kind.THROTTLED:
-        return found
-    return Trouble(kind, error, retry_after=_wait(response, now))
+    if found.verdict.kind is Kind.THROTTLED:
+        return Trouble(Kind.THROTTLED, found.verdict.error, retry_after=_wait(response, now))
+    if response.status == 500 and _REFUSED_BEHIND.search(said):  # noqa: PLR2004 - as it is told
+        return Trouble(Kind.DENIED, Denied(str(found)))
+    return found
 
 
 def _wait(response: Response, now: Callable[[], datetime]) -> float | None:

@@ -15,7 +15,7 @@ from typing import ClassVar, Self, cast
 from janitor.core.image import Abilities, Image
 from janitor.core.policy import RegistrySpec
 from janitor.core.reference import normal_host
-from janitor.errors import Denied, Gone, Malformed, Unreachable
+from janitor.errors import Denied, Gone, Malformed, Stopped, Unreachable
 from janitor.net.bearer import Authenticator
 from janitor.net.distribution import Distribution
 from janitor.net.dockerconfig import Credentials
@@ -169,8 +169,8 @@ class DockerHub(Registry):
                 contents = reader.read(self._tags.listed(repository))
             except Moved as exc:
                 moved = exc
-            except Unreachable:
-                # A pull limit may have ended it: the next run begins with what was read of this one.
+            except (Unreachable, Stopped):
+                # A pull limit or a deadline ended it: the next run goes on from what was read in this one.
                 memory.keep(name, repository, reader.known)
                 raise
             else:
