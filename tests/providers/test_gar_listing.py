@@ -286,6 +286,44 @@ def test_an_image_on_two_pages_is_one_and_a_short_page_is_no_end() -> None:
         assert len(server.asked("ListDockerImages")) == 4
 
 
+def test_empty_pages_are_no_end() -> None:
+    world = World()
+    digests = [world.push("all/a", tags=[str(n)]) for n in range(7)]
+    with GarServer(world, Flavour(name="gaps", gaps=3)) as server, opened(server) as made:
+        assert {image.digest for image in listed(made)["all/a"]} == set(digests)
+
+
+def test_empty_pages_without_end_are_an_error() -> None:
+    world = World()
+    world.push("all/a", tags=["1"])
+    with (
+        GarServer(world, Flavour(name="gaps", gaps=1_000_000)) as server,
+        opened(server, repository="all") as made,
+    ):
+        with pytest.raises(Malformed, match="never end"):
+            listed(made)
+        assert len(server.calls) < 200
+
+
+def test_what_is_pushed_while_pages_are_read_makes_no_image_two() -> None:
+    """Pages aren't of one moment: what comes before moves the rest on, to a page that it was on already."""
+    world = World()
+    digests = {world.push("all/a", tags=[str(n)]) for n in range(9)}
+    pages = 0
+
+    def push(method: str) -> None:
+        nonlocal pages
+        pages += method == "ListDockerImages"
+        if method == "ListDockerImages" and 1 < pages < 4:
+            world.push("all/a", tags=[f"late-{pages}"])
+
+    with GarServer(world) as server, opened(server) as made:
+        server.arriving = push
+        found = [image.digest for image in listed(made)["all/a"]]
+    assert len(found) == len(set(found))
+    assert digests <= set(found)
+
+
 @pytest.mark.parametrize("kind", ["repeated-page", "endless-page"])
 @pytest.mark.parametrize("method", ["ListRepositories", "ListDockerImages"])
 @pytest.mark.parametrize("after", [0, 2])

@@ -75,7 +75,8 @@ class Flavour(msgspec.Struct, frozen=True, kw_only=True):
 
     ``page``: no page has more, so that few images make several. ``tells_children``: listings hold
     ``image_manifests``. ``polls``: an operation is done when it was asked after so often; ``None``: never,
-    though what it is for is done. ``late``: refusals come in the operation, not in the call.
+    though what it is for is done. ``late``: refusals come in the operation, not in the call. ``gaps``: so
+    many empty pages come before each that holds something.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Flavour(msgspec.Struct, frozen=True, kw_only=True):
     tells_children: bool = True
     polls: int | None = 0
     late: bool = False
+    gaps: int = 0
     batch: int = 75
 
 
@@ -137,7 +139,7 @@ class GarServer:
         self.project = project.replace(":", "/")
         self.registry = _Registry(self)
         self._operations: dict[str, Operation] = {}
-        self._tokens: dict[str, int] = {}
+        self._tokens: dict[str, tuple[int, int]] = {}  # where a page begins, and how many gaps come before
         self._numbers = itertools.count(1)
         self._server = grpc.server(
             ThreadPoolExecutor(max_workers=16),
@@ -247,7 +249,7 @@ class GarServer:
         raw = unwrapped(answer)
         if fault.kind not in {FaultKind.LOST_PAGE, FaultKind.REPEATED_PAGE, FaultKind.ENDLESS_PAGE}:
             return answer
-        at = self._tokens.get(request.page_token, 0)
+        at, _ = self._tokens.get(request.page_token, (0, 0))
         if fault.kind is FaultKind.LOST_PAGE:
             raw.next_page_token = ""
         elif fault.kind is FaultKind.REPEATED_PAGE:
@@ -256,22 +258,24 @@ class GarServer:
             raw.next_page_token = self._token(at)
         return raw
 
-    def _token(self, at: int) -> str:
+    def _token(self, at: int, gaps: int = 0) -> str:
         token = f"token-{next(self._numbers)}"
-        self._tokens[token] = at
+        self._tokens[token] = at, gaps
         return token
 
     def _page(self, request: Any, entries: Sequence[Any], usual: int = 100) -> tuple[list[Any], str]:
         if request.page_size < 0:
             raise _Refused(Refusal(grpc.StatusCode.INVALID_ARGUMENT, "page_size must not be negative"))
-        at = 0
+        at, gaps = 0, self.flavour.gaps
         if request.page_token:
             if request.page_token not in self._tokens:
                 raise _Refused(Refusal(grpc.StatusCode.INVALID_ARGUMENT, "Invalid page token"))
-            at = self._tokens[request.page_token]
+            at, gaps = self._tokens[request.page_token]
+        if gaps:
+            return [], self._token(at, gaps - 1)
         size = min(request.page_size or usual, _PAGE_LIMIT, self.flavour.page)
         page = list(entries[at : at + size])
-        return page, self._token(at + size) if at + size < len(entries) else ""
+        return page, self._token(at + size, self.flavour.gaps) if at + size < len(entries) else ""
 
     def _list_repositories(self, request: Any) -> Any:
         if request.parent != self.parent:

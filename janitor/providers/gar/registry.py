@@ -33,7 +33,7 @@ from janitor.parallel import each
 from janitor.providers.gar import checking
 from janitor.providers.gar.deleting import Deleter
 from janitor.providers.gar.gathering import Place, Rows, gather, read_manifests
-from janitor.providers.gar.service import Service
+from janitor.providers.gar.service import BATCH, Service
 from janitor.providers.interface import (
     Context,
     Field,
@@ -64,6 +64,7 @@ class Gar(Registry):
     """The repositories of one project in one location."""
 
     provider: ClassVar[str] = "gar"
+    changes_at_once: ClassVar[int] = BATCH
     keys: ClassVar[type[Keys]] = GarKeys
     abilities = Abilities(records_pushes=True, untags=True)
 
