@@ -13,7 +13,7 @@ import pytest
 
 from janitor.providers import PROVIDERS
 from janitor.providers.interface import Context, ManifestMemory, Registry
-from tests.conformance.stages import Stage, Time, visible
+from tests.conformance.stages import Opening, Stage, Time, visible
 from tests.factories import registry_spec
 from tests.instant import NOW
 from tests.simulators.world import World
@@ -111,9 +111,10 @@ def open_registry(
     **keys: Any,
 ) -> tuple[Registry, Time]:
     """A registry whose sleeping takes no time, and the clock that it moves instead."""
-    time = Time()
+    opening = Opening(provider=provider, keys=keys, environ=environ or dict(os.environ))
+    time = Time(opening)
     context = Context(
-        environ=environ or dict(os.environ),
+        environ=opening.environ,
         concurrency=4,
         memory=memory,
         sleep=time.sleep,

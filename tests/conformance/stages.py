@@ -6,7 +6,9 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
+import msgspec
 from msgspec import UNSET
 
 from janitor.core.image import Image
@@ -22,10 +24,22 @@ EVERYTHING = RepositoryFilter(covered=(PatternList.of(["**"], PatternKind.REPOSI
 ALL_FIELDS = frozenset(Field)
 
 
-class Time:
-    """A clock that only sleeping moves; it is handed to registries in place of the machine's."""
+class Opening(msgspec.Struct, frozen=True, kw_only=True):
+    """How a registry was opened: by what keys of a policy file, and in which environment."""
 
-    def __init__(self) -> None:
+    provider: str
+    keys: Mapping[str, Any]
+    environ: Mapping[str, str]
+
+
+class Time:
+    """A clock that only sleeping moves; it is handed to registries in place of the machine's.
+
+    ``opening``: of the registry that it was handed to, where a suite opened that.
+    """
+
+    def __init__(self, opening: Opening | None = None) -> None:
+        self.opening = opening
         self.slept: list[float] = []
         self._now = 0.0
         self._lock = threading.Lock()
