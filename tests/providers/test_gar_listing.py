@@ -366,6 +366,19 @@ def test_a_hundred_tags_and_more_are_read_to_their_end() -> None:
         assert made.tags_now("all/a", [image])[digest] == frozenset(f"t{n}" for n in range(130))
 
 
+def test_where_a_listing_shows_a_hundred_tags_the_others_are_asked_for() -> None:
+    world = World()
+    many = world.push("all/a", tags=[f"t{n}" for n in range(130)])
+    few = world.push("all/a", tags=[f"f{n}" for n in range(99)])
+    with (
+        GarServer(world, Flavour(name="cut", page=1000, shown_tags=100)) as server,
+        opened(server) as made,
+    ):
+        found = {image.digest: set(image.tags) for image in listed(made)["all/a"]}
+        assert len(server.asked("ListTags")) == 1
+    assert found == {many: world["all/a"].tags_of(many), few: world["all/a"].tags_of(few)}
+
+
 def test_tags_of_what_is_gone_are_none() -> None:
     world = World()
     digest = world.push("all/a", tags=["1"])

@@ -76,7 +76,8 @@ class Flavour(msgspec.Struct, frozen=True, kw_only=True):
     ``page``: no page has more, so that few images make several. ``tells_children``: listings hold
     ``image_manifests``. ``polls``: an operation is done when it was asked after so often; ``None``: never,
     though what it is for is done. ``late``: refusals come in the operation, not in the call. ``gaps``: so
-    many empty pages come before each that holds something.
+    many empty pages come before each that holds something. ``shown_tags``: a listing tells no more of an
+    image's tags; nobody says that it tells all.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Flavour(msgspec.Struct, frozen=True, kw_only=True):
     polls: int | None = 0
     late: bool = False
     gaps: int = 0
+    shown_tags: int | None = None
     batch: int = 75
 
 
@@ -338,7 +340,7 @@ class GarServer:
         return ar.DockerImage(
             name=f"{self.parent}/repositories/{place}/dockerImages/{quote(name, safe='')}@{digest}",
             uri=f"{self._uri(place)}/{name}@{digest}",
-            tags=tags,
+            tags=tags[: self.flavour.shown_tags],
             image_size_bytes=0 if is_index else held.size_bytes or 0,
             upload_time=timestamp(held.pushed_at),
             media_type=held.media_type,

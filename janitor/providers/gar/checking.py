@@ -14,11 +14,11 @@ LOOKING = (
     "artifactregistry.repositories.get",
     "artifactregistry.repositories.downloadArtifacts",
     "artifactregistry.dockerimages.list",
+    "artifactregistry.tags.list",
 )
 DELETING = (
     "artifactregistry.versions.get",
     "artifactregistry.versions.delete",
-    "artifactregistry.tags.list",
     "artifactregistry.tags.get",
     "artifactregistry.tags.delete",
     "artifactregistry.tags.create",

@@ -4,6 +4,7 @@ The service lists the images of all names mixed, so that all of them are gathere
 be given out. Until then each image is a row of some 150 bytes.
 
 - A time that isn't set is unknown: in the raw message it would read as 1970, older than any limit.
+- Where an image shows a hundred tags, it may have more: these are read from the list of tags.
 - Names and digests are those of ``uri``; of an image that is on two pages the later one counts.
 - Children are the ``image_manifests`` of an index. Where these are missing, the index is read from the
   registry; so is whatever has an artifact type, since only such a manifest can have a subject, and what a
@@ -31,6 +32,7 @@ from janitor.errors import Gone, Malformed
 from janitor.net.distribution import Distribution
 from janitor.net.reading import image_of, known_of, with_config
 from janitor.parallel import each
+from janitor.providers.gar.service import TAGS_SHOWN
 from janitor.providers.interface import Field
 
 
@@ -132,12 +134,22 @@ def _is_child(child: Any) -> bool:
 class Rows:
     """The rows of one name, and what has to be read of them.
 
-    ``wanted``: what a policy asks for beside what is always told.
+    ``wanted``: what a policy asks for beside what is always told. ``all_tags`` reads the tags of a digest,
+    where so many are shown that some may be missing.
     """
 
-    def __init__(self, place: Place, encoded: Sequence[bytes], wanted: frozenset[Field]) -> None:
+    def __init__(
+        self,
+        place: Place,
+        encoded: Sequence[bytes],
+        wanted: frozenset[Field],
+        all_tags: Callable[[str], tuple[str, ...]],
+    ) -> None:
         self._place = place
-        self._rows = list({row.digest: row for row in map(_decode, encoded)}.values())
+        rows = {row.digest: row for row in map(_decode, encoded)}
+        for digest in [digest for digest, row in rows.items() if len(row.tags) >= TAGS_SHOWN]:
+            rows[digest] = msgspec.structs.replace(rows[digest], tags=all_tags(digest))
+        self._rows = list(rows.values())
         self._types = Field.TYPE in wanted
         self._labels = Field.LABELS in wanted
         self._creations = Field.CREATED in wanted

@@ -15,6 +15,7 @@ Sources: ``google.devtools.artifactregistry.v1`` and the documentation of Artifa
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar, Self, cast
 from urllib.parse import urlsplit
 
@@ -181,7 +182,8 @@ class Gar(Registry):
             place, self._service.docker_images(unit.name), lambda name: self._wants(f"{unit.name}/{name}")
         )
         for name in sorted(found):
-            rows = Rows(place, found.pop(name), wanted)
+            all_tags = partial(self._service.all_tags, unit.name, name)
+            rows = Rows(place, found.pop(name), wanted, all_tags)
             yield Listing(
                 repository=f"{unit.name}/{name}",
                 images=tuple(rows.images(self._read(api, unit.name, name, rows, wanted))),

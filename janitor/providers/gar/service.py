@@ -106,9 +106,17 @@ class Service:
             return None
         if len(version.related_tags) < TAGS_SHOWN:
             return frozenset(_last(tag.name) for tag in version.related_tags)
+        return frozenset(self.all_tags(repository, image, digest, finishing=finishing))
+
+    def all_tags(
+        self, repository: str, image: str, digest: str, *, finishing: bool = False
+    ) -> tuple[str, ...]:
+        """Read the tags of a version from the list of tags, which holds them all."""
+        name = self._version(repository, image, digest)
+        what = f"the tags of {image}@{digest} in {repository}"
         request = {"parent": self._package(repository, image), "filter": f'version="{name}"'}
-        pages = self._pages("list_tags", request, "tags", f"the tags of {what}", finishing=finishing)
-        return frozenset(_last(tag.name) for page in pages for tag in page if tag.version == name)
+        pages = self._pages("list_tags", request, "tags", what, finishing=finishing)
+        return tuple(_last(tag.name) for page in pages for tag in page if tag.version == name)
 
     def points_to(self, repository: str, image: str, tag: str, *, finishing: bool = False) -> str | None:
         """Tell the digest that a tag names at this moment; ``None`` where the tag is gone."""
