@@ -39,8 +39,6 @@ from janitor.providers.interface import Listing
 _DECISIONS_LAST = timedelta(minutes=10)
 # Tags are to be read not longer than 60 s before a deletion; half of it is left for the deletion itself.
 _TAGS_LAST = timedelta(seconds=30)
-# So many images are deleted at a time: what is begun may be waited for when a run is stopped.
-_BATCH = 16
 # Of so many the tags are read at a time, as many as are deleted before these are old: where a registry tells
 # whose a tag is tag by tag, each reading asks for all of the repository.
 _MOST_READ = 1024
@@ -78,7 +76,8 @@ class Work:
         self._premises = premises
         self.limited = False
         self.unfinished = False
-        self._read_at_once = _BATCH
+        self._at_once = opened.registry.changes_at_once
+        self._read_at_once = self._at_once
         self._done: dict[str, tuple[OutcomeKind, str | None]] = {}
 
     def outcomes(self) -> Iterator[Outcome]:
@@ -227,7 +226,7 @@ class Work:
                 read_at = self._clock()
                 if self._moved([images[i] for i in batch]):
                     return False
-            ready = [i for i in batch if gone.issuperset(bound_to(i))][:_BATCH]
+            ready = [i for i in batch if gone.issuperset(bound_to(i))][: self._at_once]
             if not ready:
                 return self._knotted(images[i] for i in batch)
             hung_on = {images[i].digest: [images[j].digest for j in along[i]] for i in ready if i in along}
@@ -243,7 +242,7 @@ class Work:
         if took < _TAGS_LAST / 4:
             self._read_at_once = min(2 * self._read_at_once, _MOST_READ)
         elif took > _TAGS_LAST:
-            self._read_at_once = max(self._read_at_once // 2, _BATCH)
+            self._read_at_once = max(self._read_at_once // 2, self._at_once)
 
     def _knotted(self, images: Iterable[Image]) -> bool:
         """Skip images that hold one another: digests can't, but a registry may say so."""

@@ -55,6 +55,7 @@ class Decider:
         """
         book = self._book(inventory.registry, inventory.repository, abilities)
         facts = Facts(inventory.images, self._now)
+        facts.shape.cascades = abilities.cascades
         slots = Slots(facts, book.matcher)
         votes = Votes(book, slots, facts)
         all_names = [*(f"{host}/{inventory.repository}" for host in hosts), *names]

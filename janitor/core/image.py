@@ -67,6 +67,7 @@ class Abilities(msgspec.Struct, frozen=True, kw_only=True):
     """What a registry can do, as data: plans and tests read it.
 
     ``keeps_last_tagged``: it never deletes the last image of a repository that has a tag.
+    ``cascades``: what refers to an image may go with it, whatever it is.
     """
 
     lists_untagged: bool = True
@@ -77,6 +78,7 @@ class Abilities(msgspec.Struct, frozen=True, kw_only=True):
     archives: bool = False
     restores: bool = False
     keeps_last_tagged: bool = False
+    cascades: bool = False
 
 
 class Inventory(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -42,8 +42,12 @@ def left_behind(
         for i, left in found.items()
         if i not in staying and i not in young and all(map(scheme_subject, shape.tags[i]))
     }
-    # What is left of a nested index goes with it, but nothing that something else holds.
-    while held := [i for i in found if not found.keys() >= set(shape.bound_to(i))]:
+    # What is left of a nested index goes with it, but nothing that something else holds, or would go with.
+    while held := [i for i in found if not found.keys() >= {*shape.bound_to(i), *_taken_along(shape, i)}]:
         for i in held:
             del found[i]
     return found
+
+
+def _taken_along(shape: Shape, i: int) -> Iterable[int]:
+    return shape.referrers.get(i, ()) if shape.cascades else ()

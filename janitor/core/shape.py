@@ -35,7 +35,8 @@ class Shape:
     ``tags[i]``: the tags that count as tags of image i. ``children`` and ``holders``: positions, of what is
     held here only. ``subjects`` and ``referrers``: likewise. ``orphans``: candidates that are orphans.
     ``strays``: referrers by tag whose subjects are gone, or elsewhere. ``shut``: indexes whose children are
-    unknown. ``candidates``: what rules may speak of, in order.
+    unknown. ``candidates``: what rules may speak of, in order. ``cascades``: what refers to an image goes
+    with it, whatever it is; so an image stays while one of its referrers does.
     """
 
     __slots__ = (
@@ -43,6 +44,7 @@ class Shape:
         "_platforms",
         "at",
         "candidates",
+        "cascades",
         "children",
         "holders",
         "orphans",
@@ -62,6 +64,7 @@ class Shape:
         self.referrers: dict[int, list[int]] = {}
         self.orphans: set[int] = set()
         self.shut: set[int] = set()
+        self.cascades = False
         self.strays: set[int] = set()
         self._platforms: dict[int, tuple[int, ...]] = {}
         self._orphans_unknown = False
@@ -219,12 +222,20 @@ def closed(
         held = _held(shape, bound & condemned, condemned | along.keys()) if bound else set()
         if archived:
             held |= _held(shape, bound & archived, condemned | archived | moved.keys())
-        if not held:
+        tied = _tied(shape, condemned | along.keys()) if shape.cascades else set()
+        held |= tied & condemned
+        staying = staying | tied if tied else staying
+        if not held and not tied:
             only_moved = {i: roots for i, roots in moved.items() if i not in along} if archived else {}
             return condemned, archived, along, only_moved
         bound -= held
         condemned -= held
         archived -= held
+
+
+def _tied(shape: Shape, gone: set[int]) -> set[int]:
+    """Which of these something that isn't gone refers to."""
+    return {i for i in gone & shape.referrers.keys() if not gone.issuperset(shape.referrers[i])}
 
 
 def _held(shape: Shape, images: Iterable[int], gone: set[int]) -> set[int]:

@@ -17,6 +17,7 @@ from tests.factories import (
     ago,
     cosign,
     delete,
+    digest,
     image,
     in_use,
     index,
@@ -499,3 +500,26 @@ def test_a_young_signature_holds_the_index_that_names_it_before_and_after_its_im
     rule = delete(tags="*")
     assert deleted(decide(rule, image("x"), signature, holder, grace="24h")) == {"x"}
     assert deleted(decide(rule, signature, holder, grace="24h")) == set()
+
+
+# --- registries where what refers to an image goes with it
+
+CASCADING = Abilities(records_pushes=True, untags=True, cascades=True)
+
+
+def test_an_image_stays_while_a_referrer_that_would_go_with_it_stays() -> None:
+    images = [image("1"), signature("1", id="sig")]
+    used = in_use(f"registry.test/team/app@{digest('sig')}")
+    assert deleted(decide(delete(tags="1"), *images, in_use=used)) == {"1"}
+    assert deleted(decide(delete(tags="1"), *images, in_use=used, abilities=CASCADING)) == set()
+    assert deleted(decide(delete(tags="1"), *images, abilities=CASCADING)) == {"1", "sig"}
+
+
+def test_a_platform_stays_while_a_referrer_that_would_go_with_it_stays() -> None:
+    images = [index("1"), image(id="amd"), image(id="arm"), signature("amd", "mine", id="sig")]
+    assert deleted(decide(delete(tags="1"), *images, abilities=CASCADING)) == {"1", "arm"}
+
+
+def test_a_referrer_of_a_referrer_holds_both() -> None:
+    images = [image("1"), signature("1", id="sig"), signature("sig", "mine", id="of-sig")]
+    assert deleted(decide(delete(tags="1"), *images, abilities=CASCADING)) == set()

@@ -70,7 +70,7 @@ class Acr(Registry):
     units_at_once: ClassVar[int] = 4
     keys: ClassVar[type[Keys]] = AcrKeys
     # ``restores``: where soft delete is on; :meth:`keepsakes` asks, and is empty where it isn't.
-    abilities = Abilities(records_pushes=True, untags=True, restores=True)
+    abilities = Abilities(records_pushes=True, untags=True, restores=True, cascades=True)
 
     def __init__(self, spec: RegistrySpec, context: Context) -> None:
         keys = cast("AcrKeys", spec.keys)

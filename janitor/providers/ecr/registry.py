@@ -52,6 +52,7 @@ class Ecr(Registry):
     # Most repositories are described in a request or two: so many side by side keep the pace at the latency
     # of another continent.
     units_at_once: ClassVar[int] = 8
+    changes_at_once: ClassVar[int] = 100  # BatchDeleteImage takes no more
     keys: ClassVar[type[Keys]] = EcrKeys
 
     def __init__(self, spec: RegistrySpec, context: Context) -> None:
