@@ -323,7 +323,8 @@ def classify(
         case ResponseParserError():
             return _verdict(Kind.TRANSIENT, Malformed, f"{what}: {service} sent no answer that can be read")
         case boto.ParamValidationError():
-            return _verdict(Kind.FINAL, Malformed, f"{what}: {_line(exc)}")
+            # The report says which parameter; the exception's own first line doesn't.
+            return _verdict(Kind.FINAL, Malformed, f"{what}: {_first_line(str(exc.kwargs['report']))}")
         case boto.BotoCoreError():
             return _verdict(Kind.DENIED, Denied, f"{what}: {_line(exc)}")
     return None

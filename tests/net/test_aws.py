@@ -113,3 +113,8 @@ def test_what_has_a_verdict_keeps_it_and_a_mistake_of_ours_is_none() -> None:
     trouble = Trouble(Kind.GONE, Gone("the images of team/app"))
     assert told(trouble) is trouble.verdict
     assert classify(KeyError("x"), what="x", service="ecr") is None
+
+
+def test_a_parameter_that_boto3_refuses_is_named() -> None:
+    report = "Invalid length for parameter ExternalId, value: 1, valid min length: 2"
+    assert report in told(boto.ParamValidationError(report=report)).error.message

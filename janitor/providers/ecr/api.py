@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -20,6 +20,7 @@ from janitor.core.reference import DIGEST
 from janitor.errors import Gone, Malformed, Refused
 from janitor.net.answers import Body, verify
 from janitor.net.aws import Aws, Meaning
+from janitor.net.awslists import Rejected, whole
 from janitor.net.caller import Caller, Kind, Purpose, Trouble
 from janitor.net.grammar import check_digest, check_name
 from janitor.net.http import Http, show, trouble
@@ -42,8 +43,6 @@ T = TypeVar("T")
 MOST_IDS = 100  # of one request
 MOST_MANIFESTS = 25  # of one request: an answer of a hundred may have 400 MiB
 PAGE = 1000
-RESTARTS = 2  # of a list whose token expired
-MAX_EMPTY_PAGES = 100
 MOST_MISSES = 6  # ECR names one missing image at a time; after so many the whole list costs less
 BLOB_LIMIT = 8 << 20  # of a configuration
 
@@ -65,10 +64,6 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,299}")
 
 class RepositoryGone(Gone):
     """The repository isn't there."""
-
-
-class Rejected(Malformed):
-    """ECR doesn't take a parameter; of a page, its token."""
 
 
 class Unreadable(Refused):
@@ -113,21 +108,21 @@ class EcrApi:
     def repositories(self) -> tuple[Repository, ...]:
         """All repositories."""
 
-        def page(**token: str) -> tuple[Sequence[Repository], str | None]:
-            answer = self._describe_repositories(maxResults=PAGE, **token)
+        def page(token: str | None) -> tuple[Sequence[Repository], str | None]:
+            answer = self._describe_repositories(maxResults=PAGE, **_after(token))
             return answer.repositories, answer.next_token
 
-        return tuple(_whole(page, lambda repository: repository.repository_name, "the repositories"))
+        return tuple(whole(page, lambda repository: repository.repository_name, "the repositories"))
 
     def images(self, repository: str) -> Sequence[Detail]:
         """All images of a repository, of every class; raises RepositoryGone."""
 
-        def page(**token: str) -> tuple[Sequence[Detail], str | None]:
-            answer = self._describe(repository, maxResults=PAGE, **token)
+        def page(token: str | None) -> tuple[Sequence[Detail], str | None]:
+            answer = self._describe(repository, maxResults=PAGE, **_after(token))
             return answer.image_details, answer.next_token
 
         return _checked(
-            _whole(page, lambda detail: detail.image_digest, f"the images of {repository}"), repository
+            whole(page, lambda detail: detail.image_digest, f"the images of {repository}"), repository
         )
 
     def described(self, repository: str, digests: Collection[str]) -> dict[str, Detail]:
@@ -225,18 +220,18 @@ class EcrApi:
     def pull_time_exclusions(self) -> frozenset[str]:
         """Whose pulls don't count; of the account of the credentials alone."""
 
-        def page(**token: str) -> tuple[Sequence[str], str | None]:
+        def page(token: str | None) -> tuple[Sequence[str], str | None]:
             answer = self._service.ask(
                 self._caller,
                 "list_pull_time_update_exclusions",
                 Exclusions,
                 "the pull-time exclusions",
                 purpose=Purpose.OTHER,
-                **token,
+                **_after(token),
             )
             return answer.pull_time_update_exclusions, answer.next_token
 
-        return frozenset(_whole(page, str, "the pull-time exclusions"))
+        return frozenset(whole(page, str, "the pull-time exclusions"))
 
     def _describe_repositories(self, **parameters: Any) -> Repositories:
         return self._service.ask(
@@ -312,46 +307,8 @@ class EcrApi:
         return response.body
 
 
-class _Anew(Exception):
-    """A list must be read from its beginning again."""
-
-
-Page = Callable[..., tuple[Sequence[T], str | None]]
-
-
-def _whole(page: Page[T], key: Callable[[T], str], what: str) -> list[T]:
-    """Read a list to its end, each entry once."""
-    for _ in range(1 + RESTARTS):
-        try:
-            return _pages(page, key, what)
-        except _Anew as exc:
-            why = str(exc)
-    raise Malformed(f"{what}: {why}, each of the {1 + RESTARTS} times that they were listed")
-
-
-def _pages(page: Page[T], key: Callable[[T], str], what: str) -> list[T]:
-    found: dict[str, T] = {}
-    tokens: set[str] = set()
-    token: str | None = None
-    empty = 0
-    while True:
-        try:
-            entries, following = page() if token is None else page(nextToken=token)
-        except Rejected as exc:
-            if token is None:
-                raise
-            raise _Anew(f"the list was cut off ({exc})") from exc
-        before = len(found)
-        found.update((key(entry), entry) for entry in entries)
-        if not following:
-            return list(found.values())
-        empty = 0 if entries else empty + 1
-        if following in tokens or empty > MAX_EMPTY_PAGES:
-            raise Malformed(f"{what}: the pages never end")
-        if entries and len(found) == before:
-            raise _Anew("a page came twice")
-        tokens.add(following)
-        token = following
+def _after(token: str | None) -> dict[str, str]:
+    return {} if token is None else {"nextToken": token}
 
 
 def _checked(details: Sequence[Detail], repository: str) -> Sequence[Detail]:
