@@ -16,7 +16,7 @@ from typing import ClassVar, Generic, TypeVar
 
 import msgspec
 
-from janitor.core.reference import Reference
+from janitor.core.reference import Reference, is_digest
 from janitor.core.use import SourceReading
 from janitor.errors import JanitorError
 from janitor.net.caller import Caller
@@ -31,6 +31,22 @@ class Findings:
         self.references: dict[Reference, None] = {}
         self.unparsed: dict[str, None] = {}
         self.problems: list[str] = []
+
+    def take(self, text: str) -> None:
+        """Take what a runtime was given, or says that it runs; an empty text says nothing.
+
+        What it could pull no image by is no problem, for it runs none. But a digest in it does run, whatever
+        the name before it is.
+        """
+        if not text:
+            return
+        try:
+            self.references[Reference.parse(text)] = None
+        except ValueError:
+            self.unparsed[text] = None
+            digest = text.rpartition("@")[2]
+            if is_digest(digest):
+                self.references[Reference(host="", repository="", digest=digest)] = None
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):

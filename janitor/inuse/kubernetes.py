@@ -22,7 +22,6 @@ from typing import Any, ClassVar
 import msgspec
 
 from janitor.core.pattern import PatternKind, PatternList
-from janitor.core.reference import Reference, is_digest
 from janitor.errors import Gone, RegistryError, Stopped, Unreachable
 from janitor.inuse.interface import Context, Findings, Source
 from janitor.inuse.keys import KubernetesKeys
@@ -185,16 +184,10 @@ class _Reader:
                         self._mentions.override(each.strip(), place)
 
     def _text(self, text: str) -> None:
-        if not text or text in self._seen:
+        if text in self._seen:
             return
         self._seen.add(text)
-        try:
-            self._found.references[Reference.parse(text)] = None
-        except ValueError:
-            self._found.unparsed[text] = None
-            digest = text.rpartition("@")[2]
-            if is_digest(digest):  # whatever the name before it is, this runs
-                self._found.references[Reference(host="", repository="", digest=digest)] = None
+        self._found.take(text)
 
 
 def _named(content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
