@@ -21,7 +21,7 @@ from tests.net.scripted import Scripted
 from tests.net.scripted import json as answered
 from tests.providers.hubs import EVERYTHING, Stage, opened, staged
 from tests.simulators.dockerhub import NAMESPACE, OLD, PERSONAL, TEAM, HubServer
-from tests.simulators.server import Answer, Request
+from tests.simulators.server import Answer, Foreign, Request
 from tests.simulators.world import ARM64, World
 
 
@@ -208,6 +208,33 @@ def test_a_list_that_never_holds_still_is_an_error() -> None:
         make_busy(stage)
         with pytest.raises(Malformed, match="changed"):
             stage.images()
+
+
+def test_a_tag_that_goes_while_the_list_ends_is_not_in_it() -> None:
+    world = World()
+    for number in range(5):
+        world.push("app", tags=[str(number)])
+    with staged(world) as stage:
+
+        def lose(request: Request) -> None:
+            if "page=3" in request.target and "0" in world["app"].tags:
+                world["app"].untag("0")
+
+        stage.server.hub.then = lose
+        assert sorted(tag for image in stage.images().values() for tag in image.tags) == list("1234")
+
+
+@pytest.mark.parametrize("place", [r"/repositories\?", "/repositories/app$", r"/tags\?"])
+def test_an_answer_from_elsewhere_is_none(place: str) -> None:
+    """It would be the answer to a stranger: tokens are not sent there."""
+    world = World()
+    world.push("app", tags=["1"])
+    with staged(world) as stage, Foreign() as foreign:
+        stage.server.lead_to(foreign.address)
+        world.fault("redirect", times=1000, match=f"GET .*{place}")
+        with pytest.raises(Malformed, match="elsewhere"):
+            [stage.images() for _ in names(stage)]
+        assert foreign.credentials == []
 
 
 def test_tags_that_vanish_behind_the_last_page_start_the_list_anew() -> None:
@@ -459,6 +486,16 @@ def test_what_is_no_image_is_read_for_its_subject_and_type() -> None:
         images = stage.images()
     assert (images[bundle].type, images[bundle].subject) == (ImageType.SIGNATURE, subject)
     assert images[chart].type is ImageType.HELM
+
+
+def test_what_claims_to_run_somewhere_and_is_no_image_is_read() -> None:
+    world = World()
+    subject = world.push("app", tags=["1"])
+    bundle = world.refer("app", subject, tags=["bundle"])
+    with staged(world) as stage:
+        (platform,) = stage.server.hub.tag_of("app", "1")["images"]
+        stage.server.hub.tells["images"] = [platform, platform | {"digest": bundle}]
+        assert stage.images()[bundle].subject == subject
 
 
 def test_what_refers_to_an_image_without_a_tag_is_found() -> None:

@@ -71,11 +71,26 @@ def test_what_happened_since_is_seen() -> None:
 def test_what_was_placed_in_the_last_moment_before_the_list_is_seen_too() -> None:
     """The machines of the service needn't agree on the second."""
     world = large()
+    for number in range(150):
+        world.retag(
+            "app", f"v{number}", world["app"].tags[f"v{number}"], at=world.now - timedelta(seconds=number)
+        )
     with staged(world, MANY) as stage:
         (image,) = of(stage, "v400")
-        newest = max(world["app"].tagged_at.values())
-        world.retag("app", "late", image.digest, at=newest - timedelta(minutes=5))
+        world.retag("app", "late", image.digest, at=world.now - timedelta(seconds=140))
+        before = pages(stage)
         assert stage.registry.tags_now("app", [image]) == {image.digest: frozenset({"v400", "late"})}
+        assert pages(stage) == before + 3
+
+
+def test_where_the_order_changed_since_the_whole_is_listed() -> None:
+    world = large()
+    with staged(world, MANY) as stage:
+        (image,) = of(stage, "v400")
+        stage.server.hub.by_name = True
+        stage.time.sleep(60)
+        world.retag("app", "zz", image.digest, at=stage.now())
+        assert stage.registry.tags_now("app", [image]) == {image.digest: frozenset({"v400", "zz"})}
 
 
 @pytest.mark.parametrize("tags", [(), ("v3",), ("v400", "other")])

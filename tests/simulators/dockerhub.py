@@ -74,8 +74,8 @@ class HubServer(Server):
     """The Hub API of one namespace.
 
     ``tells``: fields of every tag that are told otherwise, ``UNSET`` not at all. ``then``: done after each
-    answer, while others read on. ``refusal``: status and words of every answer to a deletion. ``late``: time
-    that passed beside the clock.
+    answer, while others read on. ``refusal``: status and words of every answer to a deletion.
+    ``by_name``: tags are listed by their names. ``late``: time that passed beside the clock.
     """
 
     def __init__(self, world: World | None = None, plan: Plan = TEAM, *, port: int = 0) -> None:
@@ -85,6 +85,7 @@ class HubServer(Server):
         self.clock: Callable[[], datetime] = lambda: self.world.now
         self.tells: dict[str, Any] = {}
         self.then: Callable[[Request], None] = lambda _: None
+        self.by_name = False
         self.refusal: tuple[int, str] | None = None
         self.used: set[str] = set()
         self.pulled_tags: dict[tuple[str, str], datetime] = {}
@@ -254,6 +255,8 @@ class HubServer(Server):
         place = self.world[repository]
         # The last that changed comes first: a push moves everything behind it by one place.
         latest = sorted(place.tags, key=lambda tag: (place.tagged_at[tag], tag), reverse=True)
+        if self.by_name:
+            latest.sort()
         return self._page(request, [self.tag_of(repository, tag) for tag in latest])
 
     def _tag(self, request: Request, repository: str, tag: str) -> Answer:
