@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from janitor.core.fit import misfits
-from janitor.core.policy import Policy, PolicySet, SourceSpec
+from janitor.core.fit import misfits_at
+from janitor.core.policy import PolicySet, SourceSpec
 from janitor.errors import RegistryError
 from janitor.inuse import collect
 from janitor.opening import Request, open_registries
@@ -37,7 +37,9 @@ def check_online(
             finding = Finding(about="reading", level=Level.ERROR, message=error.message)
             yield Checked(name=error.registry or "", what=error.code, findings=(finding,))
         for one in opened:
-            found = (*_looked(one), *_misfits(one, policies.policies))
+            told = misfits_at(one.spec, one.registry.abilities, policies)
+            rules = [Finding(about="rules", level=Level.WARNING, message=each) for each in told]
+            found = (*_looked(one), *rules)
             yield Checked(name=one.spec.name, what=one.spec.provider, findings=found)
     for spec in policies.protect.in_use:
         yield _source(spec, stop, environ)
@@ -51,19 +53,6 @@ def _looked(one: Opened) -> Sequence[Finding]:
     except RegistryError as error:
         found.append(Finding(about="reading", level=Level.ERROR, message=error.message))
     return found
-
-
-def _misfits(one: Opened, policies: Sequence[Policy]) -> Iterator[Finding]:
-    abilities = one.registry.abilities
-    for policy in policies:
-        if not policy.registries.selects(one.spec.name):
-            continue
-        for rule in policy.rules:
-            if rule.select.registries is not None and not rule.select.registries.selects(one.spec.name):
-                continue
-            for sentence in misfits(rule, abilities):
-                message = f"{rule.where}: {rule.name}: {sentence}"
-                yield Finding(about="rules", level=Level.WARNING, message=message)
 
 
 def _source(spec: SourceSpec, stop: threading.Event, environ: Mapping[str, str]) -> Checked:

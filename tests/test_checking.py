@@ -67,5 +67,5 @@ def test_rules_that_ask_what_a_registry_can_not_do_are_told_with_their_place(tmp
     found = check(tmp_path)
     (told,) = [each for each in found["local"].findings if each.about == "rules"]
     assert told.level is Level.WARNING
-    assert "policy.yaml:15: cleanup/1: not_pulled_for deletes nothing here" in told.message
+    assert "policy.yaml:15: cleanup/1: not_pulled_for deletes nothing at local (oci)" in told.message
     assert len([each for each in found["hidden"].findings if each.about == "rules"]) == 2

@@ -55,9 +55,10 @@ def _said_overview() -> bool:
 def _said_fine(paths: list[str]) -> bool:
     """Say that policy files are right; where they aren't, the command reads them again and tells why."""
     try:
-        from janitor.cli.fine import fine, read
+        from janitor.cli.fine import fine, odd, read
 
-        sys.stdout.write(fine(read(paths)))
+        found = read(paths)
+        sys.stdout.writelines([fine(found), *odd(found)])
         sys.stdout.flush()
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)

@@ -23,13 +23,15 @@ def command(*, policies: tuple[str, ...], online: bool, strict: bool) -> int:
     Mistakes stand at their places as FILE:LINE:COLUMN, all at once. No registry is asked anything, unless
     --online says so; nothing is changed even then.
     """
-    from janitor.cli.fine import fine, read
+    from janitor.cli.fine import fine, odd, read
     from janitor.cli.terminal import say
 
     found = read(policies, online=online)
     say([fine(found)])
     if not online:
-        return 0
+        lints = odd(found)
+        say(lints)
+        return int(strict and bool(lints))
     from janitor.cli.online import look_around
 
     return look_around(found, strict=strict)

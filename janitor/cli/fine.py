@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import cast
 
+from janitor.core.fit import misfits_at
 from janitor.core.policy import PolicySet
 from janitor.kinds import kinds
 from janitor.policyfile import load
+from janitor.providers.keys import Keys
 
 
 def read(paths: Sequence[str], *, online: bool = False) -> PolicySet:
@@ -24,3 +27,12 @@ def fine(found: PolicySet) -> str:
     counts = [(len(found.policies), "policies", "policy"), (rules, "rules", "rule")]
     told = ", ".join(f"{number:,} {one if number == 1 else many}" for number, many, one in counts)
     return f"{told} in {len(found.files):,} {'file' if len(found.files) == 1 else 'files'}: fine\n"
+
+
+def odd(found: PolicySet) -> list[str]:
+    """What a registry can't do that a rule asks of it, a line each; no registry is asked."""
+    return [
+        f"{sentence}\n"
+        for spec in found.registries
+        for sentence in misfits_at(spec, cast("Keys", spec.keys).abilities, found)
+    ]

@@ -13,7 +13,6 @@ from typing import ClassVar, Self
 
 import msgspec
 
-from janitor.core.image import Abilities
 from janitor.core.policy import RegistrySpec
 from janitor.core.reference import normal_host
 from janitor.errors import FileError, Malformed, Unreachable
@@ -27,9 +26,7 @@ class Inventory(Registry):
 
     provider: ClassVar[str] = "inventory"
     keys: ClassVar[type[Keys]] = InventoryKeys
-    abilities = Abilities(
-        records_pushes=True, records_pulls=True, deletes=False, untags=True, archives=True, restores=False
-    )
+    abilities = InventoryKeys(path="").abilities
 
     def __init__(self, name: str, path: Path, hosts: tuple[str, ...], only: frozenset[str] | None) -> None:
         self.hosts = hosts

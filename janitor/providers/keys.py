@@ -10,6 +10,8 @@ from typing import Annotated
 
 import msgspec
 
+from janitor.core.image import Abilities
+
 
 class Keys(msgspec.Struct, frozen=True, kw_only=True):
     """The keys of a provider in a policy file, beside those that every registry has.
@@ -18,6 +20,11 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True):
     line in the documentation, a field without default is required. ``Meta(extra={"path": True})`` says that
     the value is a path relative to the file; the file's folder already stands before what the struct holds.
     """
+
+    @property
+    def abilities(self) -> Abilities:
+        """What a registry of these keys can do, known before it is asked anything."""
+        return Abilities()
 
     def __repr__(self) -> str:
         shown = (
@@ -57,6 +64,11 @@ class EcrKeys(Keys, frozen=True, kw_only=True):
         if self.external_id is not None and self.role_arn is None:
             raise ValueError("external_id goes with role_arn")
 
+    @property
+    def abilities(self) -> Abilities:
+        """What it can do."""
+        return Abilities(records_pushes=True, records_pulls=True, untags=True, archives=True)
+
 
 _ACCOUNT = 12  # digits
 
@@ -71,6 +83,11 @@ class GarKeys(Keys, frozen=True, kw_only=True):
         msgspec.Meta(description="one repository; default: all of them", extra={"narrows": True}),
     ] = None
     endpoint: Annotated[str | None, _ENDPOINT] = None
+
+    @property
+    def abilities(self) -> Abilities:
+        """What it can do."""
+        return Abilities(records_pushes=True, untags=True)
 
 
 class AcrKeys(Keys, frozen=True, kw_only=True):
@@ -88,6 +105,11 @@ class AcrKeys(Keys, frozen=True, kw_only=True):
         if (self.username is None) is not (self.password is None):
             raise ValueError("username and password go together")
 
+    @property
+    def abilities(self) -> Abilities:
+        """What it can do."""
+        return Abilities(records_pushes=True, untags=True, restores=True, cascades=True)
+
 
 class GhcrKeys(Keys, frozen=True, kw_only=True):
     """Whose packages on GitHub."""
@@ -99,6 +121,11 @@ class GhcrKeys(Keys, frozen=True, kw_only=True):
     )
     registry_endpoint: Annotated[str | None, _doc("default: `https://ghcr.io`")] = None
 
+    @property
+    def abilities(self) -> Abilities:
+        """What it can do."""
+        return Abilities(records_pushes=True, restores=True, keeps_last_tagged=True)
+
 
 class DockerHubKeys(Keys, frozen=True, kw_only=True):
     """Which namespace of Docker Hub, and who asks."""
@@ -108,6 +135,11 @@ class DockerHubKeys(Keys, frozen=True, kw_only=True):
     token: Annotated[str | None, _doc("default: `DOCKERHUB_TOKEN` of the environment")] = None
     endpoint: Annotated[str | None, _doc("the root of the Hub API; default: `https://hub.docker.com`")] = None
     registry_endpoint: Annotated[str | None, _doc("default: `https://registry-1.docker.io`")] = None
+
+    @property
+    def abilities(self) -> Abilities:
+        """What it can do."""
+        return Abilities(lists_untagged=False, records_pushes=True, records_pulls=True, untags=True)
 
 
 class OciKeys(Keys, frozen=True, kw_only=True):
@@ -124,14 +156,29 @@ class OciKeys(Keys, frozen=True, kw_only=True):
         bool, _doc("the registry takes a tag off by its name and keeps the manifest; can't be probed")
     ] = False
 
+    @property
+    def abilities(self) -> Abilities:
+        """What it can do."""
+        return Abilities(lists_untagged=False, untags=self.deletes_tags, restores=True)
+
 
 class OciLayoutKeys(Keys, frozen=True, kw_only=True):
     """Where the layouts are."""
 
     path: Annotated[str, _path("a folder in which each folder with an `oci-layout` file is a repository")]
 
+    @property
+    def abilities(self) -> Abilities:
+        """What it can do."""
+        return Abilities(untags=True)
+
 
 class InventoryKeys(Keys, frozen=True, kw_only=True):
     """Where the file is."""
 
     path: Annotated[str, _path("a file that `janitor inventory` wrote; it is only read")]
+
+    @property
+    def abilities(self) -> Abilities:
+        """What it can do."""
+        return Abilities(records_pushes=True, records_pulls=True, deletes=False, untags=True, archives=True)

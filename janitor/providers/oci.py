@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import ClassVar, Self, cast
 from urllib.parse import urlsplit
 
-from janitor.core.image import Abilities, Image
+from janitor.core.image import Image
 from janitor.core.manifest import ManifestError, parse_manifest
 from janitor.core.order import holders, levels
 from janitor.core.policy import RegistrySpec
@@ -81,7 +81,7 @@ class Oci(Registry):
             endpoint=keys.endpoint, http=self._http, caller=self._caller, authenticator=authenticator
         )
         self.hosts = _hosts(keys.endpoint, spec.aliases)
-        self.abilities = Abilities(lists_untagged=False, untags=keys.deletes_tags, restores=True)
+        self.abilities = keys.abilities
 
     @classmethod
     def open(cls, spec: RegistrySpec, context: Context) -> Self:

@@ -28,7 +28,7 @@ from typing import ClassVar, Self
 
 import msgspec
 
-from janitor.core.image import Abilities, Image
+from janitor.core.image import Image
 from janitor.core.manifest import IMAGE_CONFIGS, Manifest, image_type
 from janitor.core.policy import RegistrySpec
 from janitor.core.reference import normal_host
@@ -55,7 +55,7 @@ class OciLayout(Registry):
 
     provider: ClassVar[str] = "oci-layout"
     keys: ClassVar[type[Keys]] = OciLayoutKeys
-    abilities = Abilities(deletes=True, untags=True)
+    abilities = OciLayoutKeys(path="").abilities
 
     def __init__(self, path: Path, hosts: tuple[str, ...], repositories: tuple[str, ...] | None) -> None:
         self.hosts = hosts

@@ -43,6 +43,19 @@ def test_check_counts_what_is_fine(tmp_path: Path) -> None:
     assert (both.exit_code, both.stdout) == (0, "2 policies, 2 rules in 2 files: fine\n")
 
 
+def test_check_says_what_a_registry_can_not_do_of_a_rule_and_strict_fails_by_it(tmp_path: Path) -> None:
+    rule = 'delete: {tags: ["a-*"], not_pulled_for: 90d}'
+    registry = '{provider: oci, endpoint: "https://registry.example.com"}'
+    text = (
+        f"version: 1\nregistries: {{prod: {registry}}}\npolicies:\n  - name: cleanup\n    registries: prod\n"
+    )
+    path = write_policy(tmp_path, f'{text}    repositories: "**"\n    rules:\n      - {rule}\n')
+    told = f"{path}:8: cleanup/1: not_pulled_for deletes nothing at prod (oci): no pulls are recorded\n"
+    plain = call(janitor, "check", path)
+    assert (plain.exit_code, plain.stdout) == (0, f"1 policy, 1 rule in 1 file: fine\n{told}")
+    assert call(janitor, "check", "--strict", path).exit_code == 1
+
+
 def test_check_loads_only_what_these_policies_need(tmp_path: Path) -> None:
     script = (
         "import sys\n"

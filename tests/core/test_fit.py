@@ -19,7 +19,7 @@ RULES = {
     "archive does nothing here": delete(older_than="9d", archive=True),
     "archived selects nothing here": delete(archived=True, archived_for="90d"),
     "untag takes off nothing here": delete(tags="a", untag=True),
-    "untagged selects only": delete(untagged=True),
+    "untagged selects little": delete(untagged=True),
 }
 
 

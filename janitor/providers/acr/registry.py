@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar, Self, cast
 
-from janitor.core.image import Abilities, Image
+from janitor.core.image import Image
 from janitor.core.manifest import scheme_subject
 from janitor.core.order import holders, levels
 from janitor.core.policy import RegistrySpec
@@ -70,10 +70,10 @@ class Acr(Registry):
     units_at_once: ClassVar[int] = 4
     keys: ClassVar[type[Keys]] = AcrKeys
     # ``restores``: where soft delete is on; :meth:`keepsakes` asks, and is empty where it isn't.
-    abilities = Abilities(records_pushes=True, untags=True, restores=True, cascades=True)
 
     def __init__(self, spec: RegistrySpec, context: Context) -> None:
         keys = cast("AcrKeys", spec.keys)
+        self.abilities = keys.abilities
         self._spec = spec
         self._context = context
         self._caller = context.caller(spec)

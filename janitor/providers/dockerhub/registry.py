@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar, Self, cast
 
-from janitor.core.image import Abilities, Image
+from janitor.core.image import Image
 from janitor.core.policy import RegistrySpec
 from janitor.core.reference import normal_host
 from janitor.errors import Denied, Gone, Malformed, Stopped, Unreachable
@@ -97,7 +97,7 @@ class DockerHub(Registry):
         )
         names = (f"docker.io/{self._namespace}", f"{registry.rstrip('/')}/{self._namespace}", *spec.aliases)
         self.hosts = tuple(dict.fromkeys(map(normal_host, names)))
-        self.abilities = Abilities(lists_untagged=False, records_pushes=True, records_pulls=True, untags=True)
+        self.abilities = keys.abilities
 
     @classmethod
     def open(cls, spec: RegistrySpec, context: Context) -> Self:

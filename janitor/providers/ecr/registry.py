@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar, Self, cast
 
-from janitor.core.image import Abilities, Image
+from janitor.core.image import Image
 from janitor.core.policy import RegistrySpec
 from janitor.core.reference import normal_host
 from janitor.core.report import RequestCounts
@@ -57,7 +57,7 @@ class Ecr(Registry):
 
     def __init__(self, spec: RegistrySpec, context: Context) -> None:
         keys = cast("EcrKeys", spec.keys)
-        self.abilities = Abilities(records_pushes=True, records_pulls=True, untags=True, archives=True)
+        self.abilities = keys.abilities
         self._spec = spec
         self._context = context
         self._region = keys.region

@@ -75,9 +75,10 @@ def gather(
             if not uri.startswith(prefix):
                 uri = prefix + _below(place, raw)
             name, _, digest = uri[begin:].rpartition("@")
-            if name not in found:
-                found[name] = [] if wants(name) else None
-            rows = found[name]
+            try:
+                rows = found[name]
+            except KeyError:
+                rows = found[name] = [] if wants(name) else None
             if rows is not None:
                 rows.append(_encode(_row(raw, digest)))
     return {name: rows for name, rows in found.items() if rows is not None}
@@ -242,8 +243,10 @@ def _read(row: Row, known: Known, *, immutable: bool) -> Image:
 
 def _type(row: Row) -> ImageType | None:
     """Tell what an image is where that is sure: charts and attestations may look like plain images."""
-    schemed = tuple(tag for tag in row.tags if tag[:7] == "sha256-")
-    return _told(row.media_type, row.artifact_type, schemed)
+    for tag in row.tags:
+        if tag[:7] == "sha256-":
+            return _told(row.media_type, row.artifact_type, row.tags)
+    return _told(row.media_type, row.artifact_type, ())
 
 
 @lru_cache(maxsize=256)  # there are few kinds, and a listing has a million images

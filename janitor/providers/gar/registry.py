@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any, ClassVar, Self, cast
 from urllib.parse import urlsplit
 
-from janitor.core.image import Abilities, Image
+from janitor.core.image import Image
 from janitor.core.known import Known
 from janitor.core.pattern import PatternKind, PatternList
 from janitor.core.policy import RegistrySpec
@@ -67,12 +67,12 @@ class Gar(Registry):
     provider: ClassVar[str] = "gar"
     changes_at_once: ClassVar[int] = BATCH
     keys: ClassVar[type[Keys]] = GarKeys
-    abilities = Abilities(records_pushes=True, untags=True)
 
     def __init__(self, spec: RegistrySpec, context: Context) -> None:
         self._spec = spec
         self._context = context
         self._keys = cast("GarKeys", spec.keys)
+        self.abilities = self._keys.abilities
         self._plain = (self._keys.endpoint or "").startswith("http://")
         self._caller = context.caller(spec)
         self._http = Http(environ=context.environ, concurrency=context.concurrency, clock=context.clock)

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from janitor.core.image import Abilities, Image
+from janitor.core.image import Image
 from janitor.core.known import Known
 from janitor.core.manifest import scheme_subject
 from janitor.core.order import holders, levels
@@ -109,7 +109,7 @@ class Ghcr(Registry):
         self._deleted: set[int] = set()
         names = (f"{host}/{keys.owner.lower()}" for host in (_HOST, urlsplit(endpoint).netloc))
         self.hosts = tuple(dict.fromkeys(map(normal_host, (*names, *spec.aliases))))
-        self.abilities = Abilities(records_pushes=True, restores=True, keeps_last_tagged=True)
+        self.abilities = keys.abilities
 
     @classmethod
     def open(cls, spec: RegistrySpec, context: Context) -> Self:
