@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -176,6 +177,7 @@ class Aws:
         from botocore.credentials import EnvProvider  # noqa: PLC0415
 
         session = botocore.session.Session(profile=profile)
+        session.register_component("data_loader", _models())
         session.set_config_variable("region", self.region)
         certificates = self._environ.get("AWS_CA_BUNDLE") or self._environ.get("SSL_CERT_FILE")
         if certificates:
@@ -291,6 +293,14 @@ class Service:
             return parsedate_to_datetime(self._date or "").astimezone(UTC)
         except ValueError:
             return None
+
+
+@cache
+def _models() -> Any:
+    """What botocore knows of AWS's services: read once, since it is slow to read, and not once a session."""
+    from botocore.loaders import create_loader  # noqa: PLC0415 - the SDK is slow to load
+
+    return create_loader()
 
 
 def _raw(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:
