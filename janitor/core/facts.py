@@ -52,7 +52,7 @@ class Facts:
         self._sizes: dict[int, int | None] = {}
         self.times = self._times()
         self.any_undated = None in self.times
-        self.in_archive = frozenset(i for i, image in enumerate(images) if image.archived_at is not None)
+        self.in_archive = frozenset([i for i, image in enumerate(images) if image.archived_at is not None])
 
     def _usable(self, time: datetime | None) -> float | None:
         if time is None:
@@ -64,15 +64,18 @@ class Facts:
         first, latest = _FIRST_REAL_TIME, self._latest_real
         pushes = [None if (at := image.pushed_at) is None else at.timestamp() for image in self.images]
         times = [at if at is not None and first <= at <= latest else None for at in pushes]
-        tagged = [None if (at := image.tagged_at) is None else at.timestamp() for image in self.images]
+        # Comparing costs a sixth of what turning into seconds does, and most tags are placed with a push.
+        retagged = [
+            i
+            for i, image in enumerate(self.images)
+            if (placed := image.tagged_at) is not None
+            and (times[i] is None or (pushed := image.pushed_at) is None or placed > pushed)
+        ]
         # A creation says when something was built, not when it came here: it counts only where no push does.
         if times.count(None) == len(times):
             times = [self.created(i) for i in range(len(times))]
-        for i, placed in enumerate(tagged):
-            if placed is not None and first <= placed <= latest:
-                pushed = times[i]
-                if pushed is None or placed > pushed:
-                    times[i] = placed
+        for i in retagged:
+            times[i] = _later(times[i], self._usable(self.images[i].tagged_at))
         return times
 
     def ago(self, age: timedelta) -> float:

@@ -16,13 +16,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import msgspec
 import re2
 
 from janitor.core.glob import GlobError, read_glob
+from janitor.core.memory import Memory
 from janitor.core.version import Range, Version, parse_range, parse_version
 
 # Longer than any tag (128) or repository (255) with room for alternatives; bounds what is compiled.
@@ -82,27 +83,22 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     def groups(self, name: str, texts: Sequence[str]) -> list[str | None]:
         """As :meth:`group`, for many texts at once."""
-        index = self._shape.groups.get(name)
-        if index is None:
-            return [None] * len(texts)
-        if self._shape.expression is None:
-            takes = self._shape.takes
-            versions = map(parse_version, texts)
-            return [
-                None if version is None or not takes(version) else _version_group(name, version)
-                for version in versions
-            ]
-        matches = map(self._expression.fullmatch, map(_encoded, texts))
-        values = [None if match is None else match[index] for match in matches]
-        return [None if value is None else value.decode("utf-8", "replace") for value in values]
+        memory = self._groups.get(name)
+        return [None] * len(texts) if memory is None else memory(texts)
 
     @cached_property
     def _shape(self) -> _Shape:
         return _shape_of(self.text, self.kind)
 
     @cached_property
-    def _expression(self) -> Any:
-        return _compiled(self._shape.expression or "")
+    def _groups(self) -> dict[str, Memory[str | None]]:
+        shape = self._shape
+        if shape.expression is None:
+            return {name: Memory(partial(_version_groups, shape, name)) for name in shape.groups}
+        return {
+            name: Memory(partial(_expression_groups, shape.expression, index))
+            for name, index in shape.groups.items()
+        }
 
     @cached_property
     def _joined(self) -> _Joined:
@@ -131,11 +127,11 @@ class PatternList(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 class TagMatcher:
     """Many pattern lists, matched at once.
 
-    The cost of a text hardly depends on how many lists and patterns there are; nothing is remembered of the
-    texts. Patterns of any kind will do, tags are only what this is for.
+    The cost of a text hardly depends on how many lists and patterns there are. Patterns of any kind will do,
+    tags are only what this is for.
     """
 
-    __slots__ = ("_all", "_joined", "_lists")
+    __slots__ = ("_all", "_joined", "_lists", "_memory")
 
     def __init__(self, lists: Sequence[PatternList]) -> None:
         self._lists = len(lists)
@@ -146,6 +142,7 @@ class TagMatcher:
             for place, patterns in enumerate(lists)
             for pattern in patterns.patterns
         )
+        self._memory = Memory(self._select)
 
     def select(self, tag: str) -> int:
         """The lists that select the tag: bit i is set for ``lists[i]``."""
@@ -153,6 +150,9 @@ class TagMatcher:
 
     def select_each(self, tags: Sequence[str]) -> list[int]:
         """As :meth:`select`, for many tags at once."""
+        return self._memory(tags)
+
+    def _select(self, tags: Sequence[str]) -> list[int]:
         lists, everything = self._lists, self._all
         return [hits & ~(hits >> lists) & everything for hits in self._joined.hits(tags)]
 
@@ -199,14 +199,14 @@ class _Shape(msgspec.Struct, frozen=True, kw_only=True):
 class _Joined:
     """Shapes with a mask each; :meth:`hits` is the union of the masks of all that match."""
 
-    __slots__ = ("_always", "_automata", "_literals", "_prefixes", "_prereleases", "_ranges")
+    __slots__ = ("_always", "_automata", "_literals", "_prefixes", "_prereleases", "_ranges", "_releases")
 
     def __init__(self, shapes: Iterable[tuple[_Shape, int]]) -> None:
         self._always = 0
         self._literals: dict[str, int] = {}
         prefixes: dict[int, dict[str, int]] = {}
         ranges: dict[Range, int] = {}
-        self._prereleases = 0
+        self._releases = self._prereleases = 0
         expressions: dict[str, int] = {}
         for shape, mask in shapes:
             if shape.literal is not None:
@@ -216,6 +216,8 @@ class _Joined:
             elif shape.prefix is not None:
                 bucket = prefixes.setdefault(len(shape.prefix), {})
                 bucket[shape.prefix] = bucket.get(shape.prefix, 0) | mask
+            elif shape.versions is not None and shape.versions.is_whole:
+                self._releases |= mask
             elif shape.versions is not None:
                 ranges[shape.versions] = ranges.get(shape.versions, 0) | mask
             elif shape.prereleases:
@@ -233,7 +235,7 @@ class _Joined:
         for length, prefixes in self._prefixes:
             get = prefixes.get
             hits = [known | get(text[:length], 0) for known, text in zip(hits, texts, strict=True)]
-        if self._ranges or self._prereleases:
+        if self._ranges or self._releases or self._prereleases:
             for n, version in enumerate(map(parse_version, texts)):
                 if version is not None:
                     hits[n] |= self._hits_of_version(version)
@@ -244,7 +246,7 @@ class _Joined:
         return hits
 
     def _hits_of_version(self, version: Version) -> int:
-        hits = self._prereleases if version.prerelease else 0
+        hits = self._prereleases if version.prerelease else self._releases
         for versions, mask in self._ranges:
             if versions.contains(version):
                 hits |= mask
@@ -296,8 +298,18 @@ def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def _version_group(name: str, version: Version) -> str:
-    return str(version.major) if name == "major" else f"{version.major}.{version.minor}"
+def _version_groups(shape: _Shape, name: str, texts: Sequence[str]) -> list[str | None]:
+    takes = shape.takes
+    versions = [version if version and takes(version) else None for version in map(parse_version, texts)]
+    if name == "major":
+        return [None if version is None else str(version.major) for version in versions]
+    return [None if version is None else f"{version.major}.{version.minor}" for version in versions]
+
+
+def _expression_groups(expression: str, index: int, texts: Sequence[str]) -> list[str | None]:
+    matches = map(_compiled(expression).fullmatch, map(_encoded, texts))
+    values = [None if match is None else match[index] for match in matches]
+    return [None if value is None else value.decode("utf-8", "replace") for value in values]
 
 
 def _shape_of(text: str, kind: PatternKind) -> _Shape:

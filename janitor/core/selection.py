@@ -11,6 +11,7 @@ image takes no place in a rank.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 import msgspec
 
@@ -37,21 +38,15 @@ class Slots:
     __slots__ = ("_tags", "first", "image", "selected", "tag", "untagged")
 
     def __init__(self, facts: Facts, matcher: TagMatcher) -> None:
-        self.image: list[int] = []
-        self.tag: list[str | None] = []
-        self.first: dict[int, int] = {}
-        self.untagged: list[int] = []
-        tags = self._tags = facts.shape.tags
-        for i in facts.shape.candidates:
-            self.first[i] = len(self.image)
-            if tags[i]:
-                for tag in tags[i]:
-                    self.image.append(i)
-                    self.tag.append(tag)
-            else:
-                self.untagged.append(len(self.image))
-                self.image.append(i)
-                self.tag.append(None)
+        self._tags = facts.shape.tags
+        candidates = facts.shape.candidates
+        tags: list[tuple[str | None, ...]] = [self._tags[i] or (None,) for i in candidates]
+        self.tag: list[str | None] = [tag for together in tags for tag in together]
+        self.image: list[int] = [i for i, together in zip(candidates, tags, strict=True) for _ in together]
+        self.first: dict[int, int] = dict(
+            zip(candidates, accumulate(map(len, tags), initial=0), strict=False)
+        )
+        self.untagged: list[int] = [s for s, tag in enumerate(self.tag) if tag is None]
         tagged = iter(matcher.select_each([tag for tag in self.tag if tag is not None]))
         self.selected: list[int] = [0 if tag is None else next(tagged) for tag in self.tag]
 

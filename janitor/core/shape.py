@@ -56,7 +56,9 @@ class Shape:
     )
 
     def __init__(self, images: Sequence[Image]) -> None:
-        self.at: dict[str, int] = {image.digest: i for i, image in enumerate(images)}
+        self.at: dict[str, int] = dict(
+            zip([image.digest for image in images], range(len(images)), strict=True)
+        )
         self.tags: list[tuple[str, ...]] = [image.tags for image in images]
         self.children: dict[int, tuple[int, ...]] = {}
         self.holders: dict[int, list[int]] = {}
@@ -73,17 +75,17 @@ class Shape:
 
     def _link(self, images: Sequence[Image]) -> set[int]:
         """Fill in all links; the referrers whose subjects are all absent are returned."""
-        for i, image in enumerate(images):
-            if image.children:
-                self._hold(i, image.children)
-            elif image.children is UNSET and _is_index(image):
-                self.shut.add(i)
+        for i, children in [(i, image.children) for i, image in enumerate(images) if image.children]:
+            self._hold(i, children)
+        self.shut.update(
+            [i for i, image in enumerate(images) if image.children is UNSET and _is_index(image)]
+        )
         referring = {i for i, image in enumerate(images) if image.subject is not None}
-        referring.update(i for i, tags in enumerate(self.tags) for tag in tags if tag[:7] == _SCHEME_PREFIX)
+        referring.update([i for i, tags in enumerate(self.tags) for tag in tags if tag[:7] == _SCHEME_PREFIX])
         adrift: set[int] = set()
         for i in sorted(referring):
             named = self._subjects_named(images[i], i)
-            there = tuple(dict.fromkeys(self.at[digest] for digest in named if digest in self.at))
+            there = tuple(dict.fromkeys([self.at[digest] for digest in named if digest in self.at]))
             if there:
                 self.subjects[i] = there
                 for subject in there:
@@ -94,8 +96,7 @@ class Shape:
         return adrift
 
     def _hold(self, i: int, children: Iterable[str]) -> None:
-        held = tuple(dict.fromkeys(self.at[child] for child in children if child in self.at))
-        held = tuple(child for child in held if child != i)
+        held = tuple(dict.fromkeys([h for child in children if (h := self.at.get(child, i)) != i]))
         if held:
             self.children[i] = held
             for child in held:

@@ -92,10 +92,11 @@ class Range(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """Whether the version lies in the range; a pre-release only if the range names one of its version."""
         if version.prerelease and (version.major, version.minor, version.patch) not in self.named:
             return False
-        return self._is_whole or self.lower <= version.precedence < self.upper
+        return self.is_whole or self.lower <= version.precedence < self.upper
 
     @cached_property
-    def _is_whole(self) -> bool:
+    def is_whole(self) -> bool:
+        """Whether every release lies in the range, and no pre-release."""
         return self.lower == _LOWEST and self.upper == _HIGHEST
 
 
