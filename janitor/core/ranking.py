@@ -9,7 +9,8 @@ condition itself is unknown: they are kept by ``keep`` rules and spared by ``del
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from typing import cast
 from zoneinfo import ZoneInfo
@@ -20,7 +21,6 @@ from janitor.core.policy import Condition, OrderBy, Period, Rule, Side
 from janitor.core.selection import Chosen, Slots
 from janitor.core.version import Version, parse_version
 
-_Group = dict[int, list[int]]
 _TieBreak = tuple[tuple[Version, ...], str, str]
 
 
@@ -34,67 +34,76 @@ class Ranks:
         self._slots = slots
         self._zone = ZoneInfo(timezone)
         self._unplaced: set[int] = set()
-        placed = self._placed(rule, chosen)
-        groups = self._grouped(rule, placed) if rule.group_by is not None else [self._by_image(placed)]
-        self._groups = [(self._newest_first(rule, members), members) for members in groups]
+        by_version = rule.order_by is OrderBy.VERSION
+        # Of each group its images, newest first, and its slots.
+        self._groups: list[tuple[list[int], list[int]]] = (
+            self._by_version(rule, chosen) if by_version else self._by_value(rule, chosen)
+        )
 
     def _placed(self, rule: Rule, chosen: Chosen) -> list[int]:
         """The chosen slots that can have a place; the others are set aside."""
         outside = chosen.unsure | self._facts.in_archive
         if not rule.select.orphaned:
             outside |= self._facts.shape.orphans
-        if not outside:
-            return chosen.slots
-        image = self._slots.image
-        self._unplaced.update(s for s in chosen.slots if image[s] in outside)
-        return [s for s in chosen.slots if image[s] not in outside]
+        return self._without(outside, chosen.slots) if outside else chosen.slots
 
-    def _by_image(self, placed: Sequence[int]) -> _Group:
+    def _without(self, images: AbstractSet[int], slots: list[int]) -> list[int]:
+        """Set the slots of these images aside."""
         image = self._slots.image
-        members: _Group = {image[s]: [s] for s in placed}
-        if len(members) != len(placed):
-            members = {i: [] for i in members}
-            for s in placed:
-                members[image[s]].append(s)
-        return members
+        self._unplaced.update([s for s in slots if image[s] in images])
+        return [s for s in slots if image[s] not in images]
 
-    def _grouped(self, rule: Rule, placed: Sequence[int]) -> list[_Group]:
-        """Slots by image in each group; slots of an unknown group are set aside."""
+    def _grouped(self, rule: Rule, placed: list[int]) -> Iterable[list[int]]:
+        """The slots of each group, in their order; those of an unknown group are set aside."""
+        if rule.group_by is None:
+            return [placed]
         patterns = rule.select.tags or PatternList(patterns=rule.select.tags_all)
         groups: dict[str, list[int]] = {}
         tags = [self._slots.tag[s] or "" for s in placed]
-        for s, group in zip(placed, groups_of(patterns, tags, rule.group_by or ""), strict=True):
+        for s, group in zip(placed, groups_of(patterns, tags, rule.group_by), strict=True):
             if group is None:
                 self._unplaced.add(s)
+            elif group in groups:
+                groups[group].append(s)
             else:
-                groups.setdefault(group, []).append(s)
-        return [self._by_image(slots) for slots in groups.values()]
+                groups[group] = [s]
+        return groups.values()
 
-    def _newest_first(self, rule: Rule, members: _Group) -> list[int]:
-        """The images of a group, newest first; those of unknown value are set aside."""
-        ties = _Ties(members, self._slots, self._facts)
-        if rule.order_by is OrderBy.VERSION:
-            ordered = sorted((i for i in members if ties.version(i)), key=ties, reverse=True)
-        else:
-            values = map(self._facts.lookup(rule.order_by), members)
-            known = {i: at for i, at in zip(members, values, strict=True) if at is not None}
-            ordered = newest_first(known, ties)
-        if len(ordered) != len(members):
-            self._unplaced.update(s for i in members.keys() - set(ordered) for s in members[i])
-        return ordered
+    def _by_version(self, rule: Rule, chosen: Chosen) -> list[tuple[list[int], list[int]]]:
+        """An image's version is the greatest in its group, so that each group is sorted by itself."""
+        groups = []
+        for slots in self._grouped(rule, self._placed(rule, chosen)):
+            ties = _Ties(slots, self._slots, self._facts)
+            ordered = sorted(filter(ties.version, ties.images), key=ties, reverse=True)
+            groups.append((ordered, self._without(ties.images.keys() - set(ordered), slots)))
+        return groups
+
+    def _by_value(self, rule: Rule, chosen: Chosen) -> list[tuple[list[int], list[int]]]:
+        """A time is an image's own: all are sorted once, and only equal ones by what they are in a group."""
+        image, value = self._slots.image, self._facts.lookup(rule.order_by)
+        placed = self._placed(rule, chosen)
+        values = {i: value(i) for i in dict.fromkeys([image[s] for s in placed])}
+        known = {i: at for i, at in values.items() if at is not None}
+        if len(known) != len(values):
+            placed = self._without(values.keys() - known.keys(), placed)
+        are_distinct = len(set(known.values())) == len(known)
+        groups = []
+        for slots in self._grouped(rule, sorted(placed, key=lambda s: known[image[s]], reverse=True)):
+            ordered = list(dict.fromkeys([image[s] for s in slots]))
+            if not are_distinct:
+                ordered = _untied(ordered, known, _Ties(slots, self._slots, self._facts))
+            groups.append((ordered, slots))
+        return groups
 
     def holding(self, condition: Condition, side: Side) -> set[int]:
         """The slots for which one counting condition holds on this side."""
         keeping = side is Side.KEEP
+        image, counting = self._slots.image, _COUNTING[condition.key]
         held = set(self._unplaced) if keeping else set()
-        for ordered, members in self._groups:
-            within, unknown = _COUNTING[condition.key](self._facts, ordered, condition, self._zone)
-            if keeping:
-                images: Iterable[int] = within | unknown
-            else:
-                images = (i for i in ordered if i not in within and i not in unknown)
-            for i in images:
-                held.update(members[i])
+        for ordered, slots in self._groups:
+            within, unknown = counting(self._facts, ordered, condition, self._zone)
+            inside = within | unknown
+            held.update([s for s in slots if (image[s] in inside) is keeping])
         return held
 
 
@@ -123,12 +132,12 @@ def _within_size(facts: Facts, ordered: list[int], condition: Condition, _zone: 
 
 
 def _one_per(facts: Facts, ordered: list[int], condition: Condition, zone: ZoneInfo) -> _Answer:
-    times = facts.times
-    ranked = [i for i in ordered if times[i] is not None]
+    times = {i: at for i in ordered if (at := facts.times[i]) is not None}
+    ranked = list(times)
     # Periods go by the image's time, whatever newest means; the sort is stable, so that the rank breaks ties.
-    by_time = sorted(ranked, key=facts.time_or_last, reverse=True)
+    by_time = sorted(ranked, key=times.__getitem__, reverse=True)
     rank = None if by_time == ranked else {i: n for n, i in enumerate(ranked)}.__getitem__
-    ages = [-facts.time_or_last(i) for i in by_time]
+    ages = [-times[i] for i in by_time]
     kept: set[int] = set()
     for period, wanted in cast("tuple[tuple[Period, int], ...]", condition.value):
         found = start = 0
@@ -141,7 +150,7 @@ def _one_per(facts: Facts, ordered: list[int], condition: Condition, zone: ZoneI
             found += 1
         if found < wanted:
             kept.update(ranked[-1:])
-    return kept, set(ordered) - set(ranked)
+    return kept, set(ordered) - times.keys()
 
 
 # For each counting condition: of a group's images, newest first, those within and those nobody knows of.
@@ -173,21 +182,26 @@ _BEGINNING: Mapping[Period, Callable[[datetime], datetime]] = {
 
 
 class _Ties:
-    """What decides between equals: the greatest version, then the greatest tag, then the digest."""
+    """What decides between equals: the greatest version, then the greatest tag, then the digest.
 
-    __slots__ = ("_facts", "_members", "_slots")
+    ``images``: of each image of a group, its slots there.
+    """
 
-    def __init__(self, members: _Group, slots: Slots, facts: Facts) -> None:
-        self._members = members
+    __slots__ = ("_facts", "_slots", "images")
+
+    def __init__(self, group: Iterable[int], slots: Slots, facts: Facts) -> None:
         self._slots = slots
         self._facts = facts
+        self.images: dict[int, list[int]] = {}
+        for s in group:
+            self.images.setdefault(slots.image[s], []).append(s)
 
     def version(self, i: int) -> tuple[Version, ...]:
         """The greatest version among the image's slots, as a tuple of one; empty where none is a version."""
-        return _greatest_version(self._slots.tag[s] for s in self._members[i])
+        return _greatest_version(self._slots.tag[s] for s in self.images[i])
 
     def __call__(self, i: int) -> _TieBreak:
-        tag = max((self._slots.tag[s] or "" for s in self._members[i]), default="")
+        tag = max((self._slots.tag[s] or "" for s in self.images[i]), default="")
         return self.version(i), tag, self._facts.images[i].digest
 
 
@@ -205,8 +219,11 @@ def tie_break(facts: Facts, i: int) -> _TieBreak:
 def newest_first(values: Mapping[int, float], tie: Callable[[int], _TieBreak]) -> list[int]:
     """Sort images by value, newest first; the costly tie-break is asked only where values are equal."""
     ordered = sorted(values, key=values.__getitem__, reverse=True)
-    if len(set(values.values())) == len(ordered):
-        return ordered
+    return ordered if len(set(values.values())) == len(ordered) else _untied(ordered, values, tie)
+
+
+def _untied(ordered: list[int], values: Mapping[int, float], tie: Callable[[int], _TieBreak]) -> list[int]:
+    """Put those of one value in order."""
     start = 0
     for end in range(1, len(ordered) + 1):
         if end == len(ordered) or values[ordered[end]] != values[ordered[start]]:
