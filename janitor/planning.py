@@ -182,6 +182,8 @@ def _draft_all(
         stays = spool.note_stays(decisions) if noting_stays else (0, 0)
         drafted.append(_Drafted(tally=draft.tally, unit=unit, lines=lines, stays=stays))
         _note(opened, draft, decisions, notes)
+        # Their memory serves the next repository while it is still in the processor's cache.
+        del decisions, draft
         progress.advanced(f"{opened.spec.name}/{event.repository}", len(event.images))
     progress.finished()
     return drafted

@@ -13,8 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
-from functools import reduce
-from operator import or_
 
 import msgspec
 
@@ -142,7 +140,7 @@ class Votes:
     the selectors of some rule choose.
     """
 
-    __slots__ = ("_masks", "book", "facts", "kept", "slots", "spoken_of", "taken")
+    __slots__ = ("book", "facts", "kept", "slots", "spoken_of", "taken")
 
     def __init__(self, book: RuleBook, slots: Slots, facts: Facts) -> None:
         self.book = book
@@ -151,7 +149,6 @@ class Votes:
         self.kept = [0] * len(slots.image)
         self.taken = [0] * len(slots.image)
         self.spoken_of: set[int] = set()
-        self._masks: dict[int, int] = {}
         for n, rule in enumerate(book.rules):
             chosen = choose(rule, book.bits[n], slots, facts)
             self.spoken_of.update(chosen.slots)
@@ -162,25 +159,17 @@ class Votes:
 
     def verdicts(self) -> tuple[set[int], set[int]]:
         """The images that rules would delete, and those that they would move to the archive."""
-        condemned: set[int] = set()
-        archived: set[int] = set()
-        kept, taken, archive = self.kept, self.taken, self.book.archive
-        for i, first, end in self.slots.spans():
-            if end - first == 1:
-                mask = taken[first]
-                if mask and not kept[first]:
-                    self._masks[i] = mask
-                    (condemned if mask & ~archive else archived).add(i)
-                continue
-            votes = taken[first:end]
-            if any(kept[first:end]):
-                continue
-            whole = self._whole(votes)
-            if all((vote | whole) & ~archive for vote in votes):
-                condemned.add(i)
-            elif all(vote | whole for vote in votes):
-                archived.add(i)
-        return condemned, archived
+        image, kept = self.slots.image, self.kept
+        free = self.slots.first.keys() - {image[s] for s, vote in enumerate(kept) if vote}
+        condemned = free - self._spared_by(~self.book.archive)
+        return condemned, free - self._spared_by(~0) - condemned
+
+    def _spared_by(self, rules: int) -> set[int]:
+        """The images of which these rules, a mask, leave a tag."""
+        image, taken = self.slots.image, self.taken
+        spared = {image[s] for s, vote in enumerate(taken) if not vote & rules}
+        whole = rules & self.book.any_tag
+        return spared - {image[s] for s, vote in enumerate(taken) if vote & whole} if whole else spared
 
     def _whole(self, votes: Iterable[int]) -> int:
         """The rules that take all of an image by one of its tags."""
@@ -191,9 +180,9 @@ class Votes:
 
     def taking(self, i: int, *, deleting: bool) -> int:
         """The rules that take an image, as a mask; those that archive have no part in a deletion."""
-        mask = self._masks.get(i)
-        if mask is None:
-            mask = self._masks[i] = reduce(or_, [self.taken[s] for s in self.slots.of(i)])
+        mask = 0
+        for s in self.slots.of(i):
+            mask |= self.taken[s]
         return mask & ~self.book.archive if deleting else mask
 
     def untagged(self, i: int, protected: Mapping[int, str]) -> tuple[int, ...]:

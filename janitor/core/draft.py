@@ -40,16 +40,19 @@ def assemble(decisions: Decisions, *, rationed: bool = False) -> Draft:
     inventory = decisions.inventory
     order = oldest_first(decisions)
     place = {i: n for n, (_, i) in enumerate(order, 1)}
+    reasons = _Reasons(decisions)
     hung_on: dict[int, list[Action]] = {}
     for along in (decisions.along, decisions.archived_along):
+        kind = _DELETE if along is decisions.along else _ARCHIVE
         for i, roots in along.items():
             last = place[roots[0]] if len(roots) == 1 else max([place[root] for root in roots])
-            hung_on.setdefault(last, []).append(_going_along(decisions, i, roots))
+            hung_on.setdefault(last, []).append(_action(decisions, i, kind, *reasons.hanging_on(roots)))
     actions = sorted((_left(decisions, i) for i in decisions.left), key=_digest)
     needs = array("l", [0] * len(actions) if rationed else [])
-    going = _Going(decisions)
     for n, (_, i) in enumerate(order, 1):
-        actions.append(going(i))
+        deleting = i in decisions.condemned
+        kind = _DELETE if deleting else _ARCHIVE
+        actions.append(_action(decisions, i, kind, *reasons.going(i, deleting=deleting)))
         if n in hung_on:
             actions += sorted(hung_on[n], key=_digest)
         if rationed:
@@ -72,22 +75,40 @@ _digest = attrgetter("digest")
 _DELETE, _UNTAG, _ARCHIVE = ActionKind.DELETE, ActionKind.UNTAG, ActionKind.ARCHIVE
 
 
-class _Going:
-    """Lines of candidates that go; those of one age that the same rules take share their reason."""
+_Reason = tuple[tuple[str, ...], str]
+
+
+class _Reasons:
+    """The rules that something goes by, and why in words; what goes for the same reason shares both."""
 
     def __init__(self, decisions: Decisions) -> None:
         self._decisions = decisions
-        self._reasons: dict[tuple[int, int | None], tuple[tuple[str, ...], str]] = {}
+        self._by_age: dict[tuple[int, int | None], _Reason] = {}
+        self._by_roots: dict[tuple[int, ...], _Reason] = {}
 
-    def __call__(self, i: int) -> Action:
-        decisions = self._decisions
-        deleting = i in decisions.condemned
-        why = decisions.votes.taking(i, deleting=deleting), decisions.facts.age(i)
-        words = self._reasons.get(why)
-        if words is None:
-            names, reason = decisions.votes.book.words(why[0])
-            words = self._reasons[why] = names, f"{reason}; {_age(why[1])}"
-        return _action(decisions, i, _DELETE if deleting else _ARCHIVE, *words)
+    def going(self, i: int, *, deleting: bool) -> _Reason:
+        """Of a candidate: the rules that take it, and its age."""
+        votes = self._decisions.votes
+        why = votes.taking(i, deleting=deleting), self._decisions.facts.age(i)
+        reason = self._by_age.get(why)
+        if reason is None:
+            names, words = votes.book.words(why[0])
+            reason = self._by_age[why] = names, f"{words}; {_age(why[1])}"
+        return reason
+
+    def hanging_on(self, roots: tuple[int, ...]) -> _Reason:
+        """Of what goes along: the rules that take the candidates that it hangs on, and the first of these."""
+        reason = self._by_roots.get(roots)
+        if reason is None:
+            decisions = self._decisions
+            mask = 0
+            for root in roots:
+                mask |= decisions.votes.taking(root, deleting=root in decisions.condemned)
+            names, _ = decisions.votes.book.words(mask)
+            first = min([decisions.inventory.images[root].digest for root in roots])
+            more = f" and {len(roots) - 1} more" if len(roots) > 1 else ""
+            reason = self._by_roots[roots] = names, f"goes with {first[:_SHORT_DIGEST]}{more}"
+        return reason
 
 
 def _age(days: int | None) -> str:
@@ -95,17 +116,6 @@ def _age(days: int | None) -> str:
     if days is None:
         return "its time is unknown"
     return f"{days} days old" if days != 1 else "1 day old"
-
-
-def _going_along(decisions: Decisions, i: int, roots: tuple[int, ...]) -> Action:
-    mask = 0
-    for root in roots:
-        mask |= decisions.votes.taking(root, deleting=root in decisions.condemned)
-    names, _ = decisions.votes.book.words(mask)
-    first = min([decisions.inventory.images[root].digest for root in roots])
-    more = f" and {len(roots) - 1} more" if len(roots) > 1 else ""
-    reason = f"goes with {first[:_SHORT_DIGEST]}{more}"
-    return _action(decisions, i, _DELETE if i in decisions.along else _ARCHIVE, names, reason)
 
 
 def _left(decisions: Decisions, i: int) -> Action:

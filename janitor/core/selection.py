@@ -10,7 +10,7 @@ image takes no place in a rank.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
 
 import msgspec
@@ -54,11 +54,6 @@ class Slots:
         """The slots of a candidate."""
         start = self.first[i]
         return range(start, start + (len(self._tags[i]) or 1))
-
-    def spans(self) -> Iterator[tuple[int, int, int]]:
-        """Every candidate, its first slot, and the slot after its last."""
-        starts = [*self.first.values(), len(self.image)]
-        return zip(self.first, starts, starts[1:], strict=False)
 
 
 class Lists:

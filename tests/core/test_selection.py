@@ -206,7 +206,6 @@ def test_selectors_hold_together() -> None:
 def test_slots_of_one_image_stand_together_in_the_order_of_its_tags() -> None:
     slots = Slots(Facts([image("b", "a"), image(id="untagged"), image("c")], NOW), TagMatcher([]))
     assert list(zip(slots.image, slots.tag, strict=True)) == [(0, "b"), (0, "a"), (1, None), (2, "c")]
-    assert list(slots.spans()) == [(0, 0, 2), (1, 2, 3), (2, 3, 4)]
     assert [list(slots.of(i)) for i in range(3)] == [[0, 1], [2], [3]]
 
 
