@@ -140,7 +140,7 @@ class Votes:
     the selectors of some rule choose.
     """
 
-    __slots__ = ("book", "facts", "kept", "slots", "spoken_of", "taken")
+    __slots__ = ("_taking", "book", "facts", "kept", "slots", "spoken_of", "taken")
 
     def __init__(self, book: RuleBook, slots: Slots, facts: Facts) -> None:
         self.book = book
@@ -156,6 +156,9 @@ class Votes:
             bit = 1 << n
             for s in holding(rule, chosen, slots, facts, book.timezones[n]):
                 votes[s] |= bit
+        self._taking = dict.fromkeys(slots.first, 0)
+        for i, vote in zip(slots.image, self.taken, strict=True):
+            self._taking[i] |= vote
 
     def verdicts(self) -> tuple[set[int], set[int]]:
         """The images that rules would delete, and those that they would move to the archive."""
@@ -180,9 +183,7 @@ class Votes:
 
     def taking(self, i: int, *, deleting: bool) -> int:
         """The rules that take an image, as a mask; those that archive have no part in a deletion."""
-        mask = 0
-        for s in self.slots.of(i):
-            mask |= self.taken[s]
+        mask = self._taking[i]
         return mask & ~self.book.archive if deleting else mask
 
     def untagged(self, i: int, protected: Mapping[int, str]) -> tuple[int, ...]:

@@ -82,16 +82,17 @@ class Ranks:
         """A time is an image's own: all are sorted once, and only equal ones by what they are in a group."""
         image, value = self._slots.image, self._facts.lookup(rule.order_by)
         placed = self._placed(rule, chosen)
-        values = {i: value(i) for i in dict.fromkeys([image[s] for s in placed])}
-        known = {i: at for i, at in values.items() if at is not None}
-        if len(known) != len(values):
-            placed = self._without(values.keys() - known.keys(), placed)
-        are_distinct = len(set(known.values())) == len(known)
+        values = [value(image[s]) for s in placed]
+        known = {s: at for s, at in zip(placed, values, strict=True) if at is not None}
+        if len(known) != len(placed):
+            self._unplaced.update(known.keys() ^ placed)
+        are_distinct = len(set(values)) == len(values)
         groups = []
-        for slots in self._grouped(rule, sorted(placed, key=lambda s: known[image[s]], reverse=True)):
-            ordered = list(dict.fromkeys([image[s] for s in slots]))
+        for slots in self._grouped(rule, sorted(known, key=known.__getitem__, reverse=True)):
+            ordered = [image[s] for s in slots]
             if not are_distinct:
-                ordered = _untied(ordered, known, _Ties(slots, self._slots, self._facts))
+                ordered = list(dict.fromkeys(ordered))
+                ordered = _untied(ordered, value, _Ties(slots, self._slots, self._facts))
             groups.append((ordered, slots))
         return groups
 
@@ -219,14 +220,16 @@ def tie_break(facts: Facts, i: int) -> _TieBreak:
 def newest_first(values: Mapping[int, float], tie: Callable[[int], _TieBreak]) -> list[int]:
     """Sort images by value, newest first; the costly tie-break is asked only where values are equal."""
     ordered = sorted(values, key=values.__getitem__, reverse=True)
-    return ordered if len(set(values.values())) == len(ordered) else _untied(ordered, values, tie)
+    return ordered if len(set(values.values())) == len(ordered) else _untied(ordered, values.__getitem__, tie)
 
 
-def _untied(ordered: list[int], values: Mapping[int, float], tie: Callable[[int], _TieBreak]) -> list[int]:
+def _untied(
+    ordered: list[int], value: Callable[[int], float | None], tie: Callable[[int], _TieBreak]
+) -> list[int]:
     """Put those of one value in order."""
     start = 0
     for end in range(1, len(ordered) + 1):
-        if end == len(ordered) or values[ordered[end]] != values[ordered[start]]:
+        if end == len(ordered) or value(ordered[end]) != value(ordered[start]):
             if end - start > 1:
                 ordered[start:end] = sorted(ordered[start:end], key=tie, reverse=True)
             start = end
