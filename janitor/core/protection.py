@@ -116,8 +116,7 @@ class Protector:
         )
 
     def _protected_slots(self, slots: Slots, bits: Sequence[int]) -> Iterable[tuple[int, str]]:
-        every = sum(bits)
-        for s in [s for s, selected in enumerate(slots.selected) if selected & every]:
+        for s in slots.selected_by(sum(bits)):
             for bit, (_, why) in zip(bits, self.lists, strict=True):
                 if slots.selected[s] & bit:
                     yield s, why.format(tag=slots.tag[s])

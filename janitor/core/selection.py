@@ -11,7 +11,7 @@ image takes no place in a rank.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, chain
 
 import msgspec
 
@@ -35,7 +35,7 @@ class Slots:
     a candidate; ``selected[s]`` has bit n set when list n of the matcher selects it.
     """
 
-    __slots__ = ("_tags", "first", "image", "selected", "tag", "untagged")
+    __slots__ = ("_alike", "_tags", "first", "image", "selected", "tag", "untagged")
 
     def __init__(self, facts: Facts, matcher: TagMatcher) -> None:
         self._tags = facts.shape.tags
@@ -49,6 +49,15 @@ class Slots:
         self.untagged: list[int] = [s for s, tag in enumerate(self.tag) if tag is None]
         tagged = iter(matcher.select_each([tag for tag in self.tag if tag is not None]))
         self.selected: list[int] = [0 if tag is None else next(tagged) for tag in self.tag]
+        # Most tags are selected by the same few lists as others: rules ask for these, not for each tag.
+        self._alike: dict[int, list[int]] = {}
+        for s, selected in enumerate(self.selected):
+            self._alike.setdefault(selected, []).append(s)
+
+    def selected_by(self, bits: int) -> list[int]:
+        """The slots, in order, that one of these lists selects."""
+        found = [slots for selected, slots in self._alike.items() if selected & bits]
+        return found[0] if len(found) == 1 else sorted(chain.from_iterable(found))
 
     def of(self, i: int) -> range:
         """The slots of a candidate."""
@@ -121,18 +130,13 @@ def choose(rule: Rule, bits: Sequence[int], slots: Slots, facts: Facts) -> Chose
 def _by_tags(rule: Rule, bits: Sequence[int], slots: Slots) -> list[int]:
     select = rule.select
     if select.tags is not None:
-        (bit,) = bits
-        return [s for s, selected in enumerate(slots.selected) if selected & bit]
+        return slots.selected_by(sum(bits))
     if select.tags_all:
         wanted = sum(bits)
         have: dict[int, int] = {}
         for s, selected in enumerate(slots.selected):
             have[slots.image[s]] = have.get(slots.image[s], 0) | selected
-        return [
-            s
-            for s, selected in enumerate(slots.selected)
-            if selected & wanted and have[slots.image[s]] & wanted == wanted
-        ]
+        return [s for s in slots.selected_by(wanted) if have[slots.image[s]] & wanted == wanted]
     if select.untagged:
         return slots.untagged
     return list(range(len(slots.image)))

@@ -81,7 +81,7 @@ class Shape:
             [i for i, image in enumerate(images) if image.children is UNSET and _is_index(image)]
         )
         referring = {i for i, image in enumerate(images) if image.subject is not None}
-        referring.update([i for i, tags in enumerate(self.tags) for tag in tags if tag[:7] == _SCHEME_PREFIX])
+        referring.update([i for i, tags in enumerate(self.tags) for tag in tags if _SCHEME_PREFIX in tag])
         adrift: set[int] = set()
         for i in sorted(referring):
             named = self._subjects_named(images[i], i)
