@@ -2,6 +2,7 @@
 
 A fifth of the images is untagged; the others are SemVer releases, pull requests, branch builds with a commit
 and images of two tags; every tenth is an index with three platforms, every twentieth has a signature.
+Versions and pull requests are numbered alike in every repository, a commit is of one repository alone.
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ class Shape:
         while n < images:
             kind = n % _CYCLE
             when = NOW - timedelta(hours=(n * 37 + seed) % 9000, minutes=n % 60)
-            tags, digest = _tags(n, kind), _digest(seed, n)
+            digest = _digest(seed, n)
+            tags = _tags(n, kind, commit=digest[-10:])
             children: list[str] = []
             if kind in _INDEXES and n + 4 <= images:
                 children = [_digest(seed, n + 1 + place) for place in range(3)]
@@ -113,15 +115,15 @@ class Shape:
 _CYCLE, _INDEXES, _SIGNED = 20, {0, 10}, 5
 
 
-def _tags(n: int, kind: int) -> list[str]:
+def _tags(n: int, kind: int, *, commit: str) -> list[str]:
     if kind in {1, 6, 11, 16}:
         return []
     if kind in {2, 7, 12}:
         return [f"pr-{n}"]
     if kind in {3, 8, 13, 18}:
-        return [f"feature-{n % 7}-{hashlib.sha256(str(n).encode()).hexdigest()[:10]}"]
+        return [f"feature-{n % 7}-{commit}"]
     if kind in {4, 14}:
-        return [f"1.{n % 30}.{n}", f"sha-{n:07x}"]
+        return [f"1.{n % 30}.{n}", f"sha-{commit}"]
     return [f"1.{n % 30}.{n}"]
 
 
