@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 _T = TypeVar("_T")
 
 # Some 4 MB of tags. What one call asks for is remembered however much it is: it is held anyway.
-_MOST = 2**14
+MOST = 2**14
 
 
 class Memory(Generic[_T]):
@@ -27,7 +27,7 @@ class Memory(Generic[_T]):
     def __call__(self, texts: Sequence[str]) -> list[_T]:
         """What the function says of each text."""
         known = self._known
-        if len(known) > _MOST:
+        if len(known) > MOST:
             known.clear()
         new = [text for text in texts if text not in known]
         if new:

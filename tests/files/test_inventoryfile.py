@@ -88,6 +88,12 @@ def test_a_pull_that_is_absent_is_unknown_and_null_is_never(tmp_path: Path) -> N
     assert only(write(tmp_path, line(pulled_at=None))).pulled_at is None
 
 
+def test_digests_of_both_algorithms_may_stand_together(tmp_path: Path) -> None:
+    longer = "sha512:" + "0" * 128
+    read = only(write(tmp_path, line(children=[digest("a"), longer], subject=longer)))
+    assert (read.children, read.subject) == ((digest("a"), longer), longer)
+
+
 def test_children_that_are_absent_are_unknown(tmp_path: Path) -> None:
     assert only(write(tmp_path, line())).children is UNSET
     assert only(write(tmp_path, line(children=[]))).children == ()
@@ -160,6 +166,11 @@ def test_a_good_repository_comes_before_the_wrong_line_of_a_later_one(tmp_path: 
         (line(digest=digest("a") + "\n"), "digest"),
         (line(children=["amd"]), "children"),
         (line(subject="amd"), "subject"),
+        (line(children=[digest("a"), "sha526:" + "0" * 64]), "children"),
+        (line(children=["sha256:" + "0" * 63 + "s"]), "children"),
+        (line(children=["sha256:" + "0" * 63 + "\ud800"]), "line|children"),
+        (line(subject=digest("a") + digest("b")), "subject"),
+        (line(subject=""), "subject"),
         (line(pushed_at="2026-06-01T00:00:00"), "timezone"),
         (line(pushed_at="yesterday"), "pushed_at"),
         (line(size_bytes=-1), "size_bytes"),
