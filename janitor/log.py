@@ -15,6 +15,7 @@ from typing import Any, cast
 import structlog
 
 from janitor.redaction import redact_value
+from janitor.reports.console import clean
 
 
 class Format(StrEnum):
@@ -55,7 +56,7 @@ def configure(form: Format = Format.AUTO, *, verbose: bool = False, quiet: bool 
     last: list[structlog.typing.Processor] = [
         structlog.processors.format_exc_info,
         redacted,
-        structlog.processors.JSONRenderer() if json else _console(),
+        *([structlog.processors.JSONRenderer()] if json else [printable, _console()]),
     ]
     structlog.configure(
         processors=[*shared, *last],
@@ -79,6 +80,17 @@ def redacted(logger: Any, name: str, event: MutableMapping[str, Any]) -> Mutable
     """Take credentials out of an event; a processor of structlog."""
     del logger, name
     return {key: redact_value(key, value) for key, value in event.items()}
+
+
+def printable(logger: Any, name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Escape what a terminal would obey; JSON does so by itself. A processor of structlog."""
+    del logger, name
+    return {
+        key: "\n".join(map(clean, value.split("\n") if key == "exception" else [value]))
+        if isinstance(value, str)
+        else value
+        for key, value in event.items()
+    }
 
 
 def _console() -> structlog.typing.Processor:

@@ -138,3 +138,28 @@ def test_a_log_follows_standard_error(
     monkeypatch.setattr(sys, "stderr", sys.stdout)
     log.get_logger().info("a.b")
     assert "a.b" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("form", list(log.Format))
+def test_what_a_registry_sends_moves_no_terminal(
+    form: log.Format, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log.configure(form)
+    log.get_logger().warning("listing.failed", repository="a\x1b[31m\u202eb", message="one\rtwo\nthree")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.isprintable()
+    assert "listing.failed" in line
+
+
+def test_an_exception_keeps_its_lines_and_loses_what_moves_a_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    log.configure(log.Format.CONSOLE)
+    try:
+        raise ValueError("bad \x1b[2J name")
+    except ValueError:
+        log.get_logger().exception("run.failed")
+    text = capsys.readouterr().err
+    assert len(text.splitlines()) > 2
+    assert "\x1b" not in text
+    assert r"\x1b[2J" in text
