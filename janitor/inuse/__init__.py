@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from janitor.core.use import InUse
-from janitor.inuse.keys import FileKeys, KubernetesKeys, ManifestsKeys, UrlKeys
+from janitor.inuse.keys import EcsKeys, FileKeys, KubernetesKeys, LambdaKeys, ManifestsKeys, UrlKeys
 
 if TYPE_CHECKING:
     import threading
@@ -40,6 +40,8 @@ SOURCES: Mapping[str, Row] = {
     row.kind: row
     for row in (
         Row(kind="kubernetes", keys=KubernetesKeys, place="janitor.inuse.kubernetes:KubernetesSource"),
+        Row(kind="ecs", keys=EcsKeys, place="janitor.inuse.ecs:EcsSource"),
+        Row(kind="lambda", keys=LambdaKeys, place="janitor.inuse.lambda_:LambdaSource"),
         Row(kind="manifests", keys=ManifestsKeys, place="janitor.inuse.manifests:ManifestsSource"),
         Row(kind="file", keys=FileKeys, place="janitor.inuse.file:FileSource"),
         Row(kind="url", keys=UrlKeys, place="janitor.inuse.url:UrlSource"),

@@ -101,10 +101,54 @@ class KubernetesKeys(msgspec.Struct, frozen=True, kw_only=True):
                     f"{resource} is no resource; one is written GROUP/VERSION/PLURAL, as"
                     " argoproj.io/v1alpha1/rollouts (kubectl api-resources shows them)"
                 )
-        if self.namespaces is not None and not any(_VARIABLE in each for each in self.namespaces):
-            patterns = PatternList.of(self.namespaces, PatternKind.NAME)
-            if all(pattern.negated for pattern in patterns.patterns):
-                raise ValueError('namespaces: these only leave out; add "*"')
+        if self.namespaces is not None:
+            _check_patterns("namespaces", self.namespaces)
+
+
+class AwsKeys(msgspec.Struct, frozen=True, kw_only=True):
+    """Which account and region of AWS, and who asks."""
+
+    region: Annotated[str, _doc("the region, as `eu-west-1`")]
+    account: Annotated[
+        str | None, _doc("twelve digits; credentials of another account leave the source unread")
+    ] = None
+    profile: Annotated[str | None, _doc("a profile of the AWS configuration")] = None
+    role_arn: Annotated[str | None, _doc("a role to take on; it is renewed as long as the run lasts")] = None
+    external_id: Annotated[str | None, _doc("what the role's trust policy asks for, with `role_arn`")] = None
+    endpoint: Annotated[str | None, _ENDPOINT] = None
+
+    def __post_init__(self) -> None:
+        account = self.account
+        if account is not None and _VARIABLE not in account and not _ACCOUNT.fullmatch(account):
+            raise ValueError(f"account is twelve digits, not {account}")
+        if self.external_id is not None and self.role_arn is None:
+            raise ValueError("external_id goes with role_arn")
+        _check_address("endpoint", self.endpoint)
+
+
+class EcsKeys(AwsKeys, frozen=True, kw_only=True):
+    """Which clusters, and who asks."""
+
+    cluster: Annotated[
+        tuple[str, ...], _doc("names of clusters or globs, `!` in front leaves out; default: all")
+    ] = ("*",)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_patterns("cluster", self.cluster)
+
+
+class LambdaKeys(AwsKeys, frozen=True, kw_only=True):
+    """Which functions, and who asks: all of a region."""
+
+
+def _check_patterns(name: str, texts: tuple[str, ...]) -> None:
+    """Refuse patterns of names that can select nothing."""
+    if any(_VARIABLE in each for each in texts):
+        return
+    patterns = PatternList.of(texts, PatternKind.NAME)
+    if all(pattern.negated for pattern in patterns.patterns):
+        raise ValueError(f'{name}: these only leave out; add "*"')
 
 
 def _check_address(name: str, address: str | None) -> None:
@@ -122,5 +166,6 @@ def _check_address(name: str, address: str | None) -> None:
         raise ValueError(f"{name} is an address that begins with https:// or http://")
 
 
+_ACCOUNT = re.compile(r"[0-9]{12}")
 # GROUP/VERSION/PLURAL, or VERSION/PLURAL of the core group.
 _RESOURCE = re.compile(r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?/)?v[0-9]+(?:(?:alpha|beta)[0-9]+)?/[a-z0-9-]+")

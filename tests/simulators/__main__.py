@@ -32,6 +32,8 @@ PROTOCOLS: Mapping[str, str] = {
     "gar": "tests.simulators.gar",
     "ghcr": "tests.simulators.ghcr",
     "ecr": "tests.simulators.ecr",
+    "ecs": "tests.simulators.ecs",
+    "lambda": "tests.simulators.lambda_",
     "oci": "tests.simulators.oci",
 }
 
