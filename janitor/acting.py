@@ -33,10 +33,8 @@ from janitor.errors import FileError, RegistryError, Stopped
 from janitor.files.journal import Journal
 from janitor.planning import PlannedRepository, why_closed
 from janitor.premises import Opened, Premises
-from janitor.providers.interface import Listing
+from janitor.relisting import Relisting
 
-# How long decisions on a repository may be acted on before they are made again.
-_DECISIONS_LAST = timedelta(minutes=10)
 # Tags are to be read not longer than 60 s before a deletion; half of it is left for the deletion itself.
 _TAGS_LAST = timedelta(seconds=30)
 # Of so many the tags are read at a time, as many as are deleted before these are old: where a registry tells
@@ -56,6 +54,7 @@ class Work:
         opened: Opened,
         actions: Sequence[Action],
         *,
+        relisting: Relisting,
         premises: Callable[[], Premises],
         journal: Journal,
         stop: threading.Event,
@@ -74,6 +73,7 @@ class Work:
         self._stop = stop
         self._clock = clock
         self._premises = premises
+        self._relisting = relisting
         self.limited = False
         self.unfinished = False
         self._at_once = opened.registry.changes_at_once
@@ -111,9 +111,7 @@ class Work:
 
     def _decide_and_act(self) -> None:
         """Act on one fresh decision for as long as it may be acted on."""
-        begun = self._clock()
-        listing = self._listing()
-        decided = self._clock()
+        listing, until = self._relisting.of(self._opened, self._repository)
         # A listing may take long: what is in use is looked at after it.
         premises = self._premises()
         closed = why_closed(premises.in_use)
@@ -129,7 +127,6 @@ class Work:
             self._skip_waiting(OutcomeKind.SKIPPED, f"decided afresh, {stopped}")
             return
         self._drop_drifted(fresh)
-        until = decided + max(_DECISIONS_LAST, decided - begun)
 
         def may_go_on() -> bool:
             if self._stop.is_set() or self._clock() >= until:
@@ -141,12 +138,6 @@ class Work:
         self._remove(fresh, ActionKind.DELETE, gone, may_go_on)
         self._remove(fresh, ActionKind.ARCHIVE, gone, may_go_on)
         self._untag(fresh, may_go_on)
-
-    def _listing(self) -> Listing:
-        for listing in self._registry.list(self._repository.unit, self._opened.wanted):
-            if listing.repository == self.name:
-                return listing
-        return Listing(repository=self.name, images=())
 
     def _drop_drifted(self, fresh: Decisions) -> None:
         """Skip what is decided otherwise now."""

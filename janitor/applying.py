@@ -27,6 +27,7 @@ from janitor.log import get_logger
 from janitor.planning import Plan, PlannedRepository
 from janitor.premises import Opened, Premises
 from janitor.progress import Progress
+from janitor.relisting import Relisting
 
 
 class Outcomes:
@@ -75,8 +76,9 @@ def apply(
     with contextlib.ExitStack() as unless_done:
         outcomes = Outcomes()
         unless_done.callback(outcomes.close)
-        work = partial(Work, premises=premises, journal=journal, stop=stop, clock=clock)
         repositories = _from(plan.repositories, begin_after)
+        relisting = Relisting((one for one in repositories if one.is_due), clock)
+        work = partial(Work, relisting=relisting, premises=premises, journal=journal, stop=stop, clock=clock)
         _carry_out(plan, repositories, registries, work, outcomes, stop=stop, progress=progress)
         unless_done.pop_all()
     return outcomes

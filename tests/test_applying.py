@@ -895,3 +895,17 @@ def test_without_a_journal_nothing_is_changed(world: World, registry: WorldRegis
     assert set(done.kinds()) == {FAILED}
     assert all("the journal" in (outcome.detail or "") for outcome in done.outcomes)
     assert (set(world[APP].manifests), registry.deleted) == (before, [])
+
+
+def test_a_group_is_listed_once_for_all_of_it_that_is_due(start: Start) -> None:
+    world = World()
+    for number in range(9):
+        build(world, "pr-1", repository=f"many/{number}")
+        world.push(f"many/{number}", tags=["1.0.0"])
+    group = WorldRegistry(world, grouped=True)
+    journey = start(policy_set(*RULES, registries=[registry_spec("prod")]), registry=group)
+    plan = journey.plan()
+    before = group.asked.count(("list", "many/0"))
+    done = journey.apply(plan)
+    assert set(done.kinds()) == {DELETED}
+    assert group.asked.count(("list", "many/0")) == before + 1

@@ -12,7 +12,7 @@ from janitor.demo import build_sample
 from janitor.errors import FileError
 from janitor.providers.interface import Context, RepositoryFilter
 from janitor.providers.keys import OciLayoutKeys
-from janitor.providers.oci_layout import OciLayout
+from janitor.providers.oci_layout.registry import OciLayout
 from tests.factories import registry_spec
 
 EVERYTHING = RepositoryFilter(covered=(PatternList.of(["**"], PatternKind.REPOSITORY),))

@@ -27,13 +27,13 @@ import msgspec
 from janitor.core.manifest import MANIFEST_TYPES, Manifest, ManifestError, parse_manifest
 from janitor.core.manifest import plain_media_type as plain
 from janitor.errors import FileError
-from janitor.files.atomic import replacing
+from janitor.files.atomic import replacing, write_atomically
 
 MARKER = "oci-layout"
 INDEX = "index.json"
 DOCKER_INDEX = "manifest.json"
 
-_REF_NAME = "org.opencontainers.image.ref.name"
+REF_NAME = "org.opencontainers.image.ref.name"
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 # containerd and docker write the whole reference: docker.io/library/app:1.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]*")
@@ -159,6 +159,12 @@ class Layout:
         """Whether a blob is there, whatever it holds."""
         path = self._path(digest)
         return path.is_file() and not path.is_symlink()
+
+    def put(self, digest: str, body: bytes) -> None:
+        """Put a small blob back. Raises FileError."""
+        path = self._path(digest)
+        if not path.exists():
+            write_atomically(path, body)
 
     def walk(self, roots: Iterable[Named]) -> Iterator[Named]:
         """Every manifest that is there and that these lead to, each once; the roots come first.
@@ -338,7 +344,7 @@ def _entry(raw: msgspec.Raw) -> Entry:
         media_type=entry.media_type,
         digest=entry.digest,
         size=entry.size,
-        name=(entry.annotations or {}).get(_REF_NAME),
+        name=(entry.annotations or {}).get(REF_NAME),
     )
 
 

@@ -62,7 +62,9 @@ PROVIDERS: Mapping[str, Provider] = {
         Provider(name="gar", keys=GarKeys, place="janitor.providers.gar.registry:Gar"),
         Provider(name="ghcr", keys=GhcrKeys, place="janitor.providers.ghcr.registry:Ghcr"),
         Provider(name="oci", keys=OciKeys, place="janitor.providers.oci:Oci"),
-        Provider(name="oci-layout", keys=OciLayoutKeys, place="janitor.providers.oci_layout:OciLayout"),
+        Provider(
+            name="oci-layout", keys=OciLayoutKeys, place="janitor.providers.oci_layout.registry:OciLayout"
+        ),
         Provider(name="inventory", keys=InventoryKeys, place="janitor.providers.inventory:Inventory"),
     )
 }

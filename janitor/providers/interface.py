@@ -21,6 +21,8 @@ import msgspec
 
 from janitor.core.image import Abilities, Image
 from janitor.core.known import Known
+from janitor.core.manifest import ManifestError, parse_manifest
+from janitor.core.order import levels
 from janitor.core.pattern import PatternKind, PatternList
 from janitor.core.policy import RegistrySpec
 from janitor.core.report import OutcomeKind, RequestCounts
@@ -77,6 +79,25 @@ class Keepsake(msgspec.Struct, frozen=True, kw_only=True):
     media_type: str | None = None
     manifest: bytes | None = None
     handle: str | None = None
+
+
+def in_order_of_return(keepsakes: Sequence[Keepsake]) -> Iterator[list[Keepsake]]:
+    """Yield images in levels, each of which names only what came before it; raises Malformed."""
+    kept = {one.digest: one for one in keepsakes}
+    for level in reversed(list(levels([_sketch(one) for one in keepsakes]))):
+        yield [kept[image.digest] for image in level]
+
+
+def _sketch(kept: Keepsake) -> Image:
+    """Tell what a kept manifest names, as an image."""
+    if kept.manifest is None:
+        return Image(digest=kept.digest)
+    try:
+        manifest = parse_manifest(kept.manifest, kept.media_type)
+    except ManifestError as error:
+        raise Malformed(f"the manifest that was kept of {kept.digest} can't be read: {error}") from error
+    children = tuple(child.digest for child in manifest.children)
+    return Image(digest=kept.digest, tags=kept.tags, children=children, subject=manifest.subject)
 
 
 class Level(StrEnum):
@@ -354,4 +375,5 @@ __all__ = [
     "Shard",
     "Traffic",
     "Unit",
+    "in_order_of_return",
 ]

@@ -170,7 +170,7 @@ class OciLayoutKeys(Keys, frozen=True, kw_only=True):
     @property
     def abilities(self) -> Abilities:
         """What it can do."""
-        return Abilities(untags=True)
+        return Abilities(untags=True, restores=True)
 
 
 class InventoryKeys(Keys, frozen=True, kw_only=True):

@@ -20,7 +20,6 @@ from typing import ClassVar, Self, cast
 from urllib.parse import urlsplit
 
 from janitor.core.image import Image
-from janitor.core.manifest import ManifestError, parse_manifest
 from janitor.core.order import holders, levels
 from janitor.core.policy import RegistrySpec
 from janitor.core.reference import normal_host
@@ -44,6 +43,7 @@ from janitor.providers.interface import (
     Result,
     Traffic,
     Unit,
+    in_order_of_return,
 )
 from janitor.providers.keys import Keys, OciKeys
 
@@ -204,12 +204,9 @@ class Oci(Registry):
 
     def _restore(self, repository: str, keepsakes: Sequence[Keepsake]) -> Iterator[Result]:
         """Push the manifests again, what is named before what names it; their blobs must be there still."""
-        kept = {one.digest: one for one in keepsakes}
-        for level in reversed(list(levels([_sketch(one) for one in keepsakes]))):
+        for level in in_order_of_return(keepsakes):
             yield from each(
-                lambda image: self._restore_one(repository, kept[image.digest]),
-                level,
-                workers=self._context.concurrency,
+                lambda kept: self._restore_one(repository, kept), level, workers=self._context.concurrency
             )
 
     def _restore_one(self, repository: str, kept: Keepsake) -> Result:
@@ -261,18 +258,6 @@ class Oci(Registry):
                 )
                 return Result(digest=image.digest, outcome=OutcomeKind.FAILED, detail=detail)
         return Result(digest=image.digest, outcome=OutcomeKind.UNTAGGED)
-
-
-def _sketch(kept: Keepsake) -> Image:
-    """Tell what a kept manifest names, as an image: in which order it comes back hangs on nothing else."""
-    if kept.manifest is None:
-        return Image(digest=kept.digest)
-    try:
-        manifest = parse_manifest(kept.manifest, kept.media_type)
-    except ManifestError as error:
-        raise Malformed(f"the manifest that was kept of {kept.digest} can't be read: {error}") from error
-    children = tuple(child.digest for child in manifest.children)
-    return Image(digest=kept.digest, tags=kept.tags, children=children, subject=manifest.subject)
 
 
 def _configured(keys: OciKeys) -> Credentials | None:

@@ -57,7 +57,8 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
 class Harness(msgspec.Struct, frozen=True, kw_only=True):
     """How one provider is tried.
 
-    ``deletes``, ``untags``, ``archives``, ``restores``: really, not only in plans. ``untagged``: what nothing
+    ``deletes``, ``untags``, ``archives``, ``restores``: really, not only in plans; ``returns_whole``: what
+    was deleted comes back whatever else is there. ``untagged``: what nothing
     names is listed too. ``referrers``: the registry tells them itself; else clients keep the fallback tag.
     ``collects``: what has no tag is the registry's own to delete, and refused to others. ``tokens``: a token
     server gives them out. ``faults``: where it is struck; ``None``: nowhere. ``remembers``: what was read of
@@ -73,6 +74,7 @@ class Harness(msgspec.Struct, frozen=True, kw_only=True):
     untags: bool = False
     archives: bool = False
     restores: bool = False
+    returns_whole: bool = True
     untagged: bool = False
     referrers: bool = False
     collects: bool = False

@@ -81,4 +81,15 @@ def write_layout(folder: Path, repository: Repository, world: World) -> None:
         os.utime(path, (past, past))
 
 
-ROWS = (Harness(name="oci-layout", provider="oci-layout", open=_layout, untags=True, untagged=True),)
+ROWS = (
+    # Blobs that nothing holds go with an image, so that it comes back only where others hold them too.
+    Harness(
+        name="oci-layout",
+        provider="oci-layout",
+        open=_layout,
+        untags=True,
+        untagged=True,
+        restores=True,
+        returns_whole=False,
+    ),
+)

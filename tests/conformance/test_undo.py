@@ -28,7 +28,7 @@ def restore(stage: Stage, repository: str, keepsakes: list[Keepsake]) -> dict[st
     return {result.digest: result for result in results}
 
 
-@on(restores=True, deletes=True, collects=False)
+@on(restores=True, returns_whole=True, deletes=True, collects=False)
 def test_an_image_comes_back_with_its_tags(harness: Harness, stage_of: StageOf) -> None:
     world = small(harness)
     digest = world[harness.a].tags["1"]
@@ -42,7 +42,7 @@ def test_an_image_comes_back_with_its_tags(harness: Harness, stage_of: StageOf) 
     assert (stage.held(harness.a), dict(stage.tags(harness.a))) == (held, tags)
 
 
-@on(restores=True, deletes=True, collects=False)
+@on(restores=True, returns_whole=True, deletes=True, collects=False)
 @pytest.mark.parametrize("order", [1, -1], ids=["from-first", "from-last"])
 def test_an_index_comes_back_whole_in_whatever_order_it_is_given(
     harness: Harness, stage_of: StageOf, order: int
@@ -59,7 +59,7 @@ def test_an_index_comes_back_whole_in_whatever_order_it_is_given(
     assert (stage.held(harness.a), dict(stage.tags(harness.a))) == (held, tags)
 
 
-@on(restores=True, deletes=True, collects=False, faults=True)
+@on(restores=True, returns_whole=True, deletes=True, collects=False, faults=True)
 def test_a_tag_that_is_on_another_image_by_now_stays_there(harness: Harness, stage_of: StageOf) -> None:
     stage = stage_of(harness, small(harness))
     first, second = (stage.world[harness.a].tags[tag] for tag in ("1", "2"))

@@ -17,9 +17,11 @@ from janitor.errors import Malformed, RegistryError, Unreachable
 from janitor.files.layout import Layout
 from janitor.providers.interface import Context, RepositoryFilter, Result, Unit
 from janitor.providers.keys import OciLayoutKeys
-from janitor.providers.oci_layout import OciLayout
+from janitor.providers.oci_layout.registry import OciLayout
+from tests.conformance.layout_stage import write_layout
 from tests.factories import image, registry_spec
 from tests.providers.layouts import MANIFEST, REF_NAME, LayoutFolder
+from tests.simulators.world import World
 
 NAME = "team/app"
 EVERYTHING = RepositoryFilter(covered=(PatternList.of(["**"], PatternKind.REPOSITORY),))
@@ -643,3 +645,61 @@ def test_blobs_of_sha512_are_verified_and_swept(registry: OciLayout, layout: Lay
     assert set(images(registry)) == {digest}
     delete(registry, digest)
     assert not layout.path(digest).exists()
+
+
+# --- bringing back ----------------------------------------------------------------------------------------
+
+
+def test_an_image_whose_blobs_another_holds_comes_back_with_its_free_tags(tmp_path: Path) -> None:
+    world = World()
+    one = world.push("a", tags=["1", "one"], text="same", created="9d")
+    world.push("a", tags=["2"], text="same", created="9d", annotations={"other": "manifest"})
+    write_layout(tmp_path / "a", world["a"], world)
+    registry = opened(tmp_path)
+    (image,) = [each for each in listed(registry) if each.digest == one]
+    kept = registry.keepsakes("a", [image])[one]
+    list(registry.delete("a", [image]))
+    assert one not in {each.digest for each in listed(registry)}
+    (result,) = registry.restore("a", [kept])
+    assert result.outcome is OutcomeKind.RESTORED
+    (back,) = [each for each in listed(registry) if each.digest == one]
+    assert back == image
+
+
+def test_an_image_whose_layers_went_with_it_does_not_come_back_and_says_what_is_gone(tmp_path: Path) -> None:
+    world = World()
+    one = world.push("a", tags=["1"])
+    world.push("a", tags=["2"])
+    write_layout(tmp_path / "a", world["a"], world)
+    registry = opened(tmp_path)
+    images = [each for each in listed(registry) if each.digest == one]
+    kept = registry.keepsakes("a", images)
+    list(registry.delete("a", images))
+    before = (tmp_path / "a" / "index.json").read_bytes()
+    (result,) = registry.restore("a", [kept[one]])
+    assert result.outcome is OutcomeKind.REFUSED
+    assert "is gone: sha256:" in (result.detail or "")
+    assert (tmp_path / "a" / "index.json").read_bytes() == before
+
+
+def test_a_platform_that_came_back_stands_where_it_stood(tmp_path: Path) -> None:
+    world = World()
+    platform = world.push("a", text="same", created="9d")
+    world.push_index("a", children=[platform], tags=["1"])
+    world.push("a", tags=["2"], text="same", created="9d", annotations={"other": "manifest"})
+    write_layout(tmp_path / "a", world["a"], world)
+    registry = opened(tmp_path)
+    before = listed(registry)
+    images = [each for each in before if "2" not in each.tags]
+    kept = registry.keepsakes("a", images)
+    list(registry.delete("a", images))
+    results = list(registry.restore("a", list(kept.values())))
+    assert {each.outcome for each in results} == {OutcomeKind.RESTORED}
+    assert {each.digest: each.tags for each in listed(registry)} == {
+        each.digest: each.tags for each in before
+    }
+
+
+def listed(registry: OciLayout) -> tuple[Image, ...]:
+    (listing,) = registry.list(Unit(name="a"), frozenset())
+    return listing.images

@@ -35,10 +35,11 @@ from janitor.core.reference import normal_host
 from janitor.core.report import OutcomeKind
 from janitor.core.units import parse_time
 from janitor.errors import FileError, Malformed, RegistryError, Unreachable
-from janitor.files.layout import MARKER, Changed, Index, Layout, Named, Names
+from janitor.files.layout import MARKER, Changed, Index, Layout, Names
 from janitor.providers.interface import (
     Context,
     Field,
+    Keepsake,
     Listing,
     Registry,
     RepositoryFilter,
@@ -46,6 +47,8 @@ from janitor.providers.interface import (
     Unit,
 )
 from janitor.providers.keys import Keys, OciLayoutKeys
+from janitor.providers.oci_layout.removing import Removal, deleted, failed, refused
+from janitor.providers.oci_layout.returning import put_back
 
 _ATTEMPTS = 5  # to replace an index that somebody else keeps writing
 
@@ -102,15 +105,15 @@ class OciLayout(Registry):
     def _deleted(self, repository: str, images: Sequence[Image]) -> tuple[Result, ...]:
         layout = self._layout(repository)
         if layout is None:
-            return tuple(_deleted(image.digest, "was gone already") for image in images)
+            return tuple(deleted(image.digest, "was gone already") for image in images)
         for _ in range(_ATTEMPTS):
-            removal = _Removal(layout, images)
+            removal = Removal(layout, images)
             try:
                 removal.write()
             except Changed:
                 continue
             return removal.swept()
-        return tuple(_failed(image.digest, "the layout was written to again and again") for image in images)
+        return tuple(failed(image.digest, "the layout was written to again and again") for image in images)
 
     def _untag(self, repository: str, image: Image, tags: Sequence[str]) -> Result:
         with self._changing:
@@ -122,23 +125,59 @@ class OciLayout(Registry):
     def _untagged(self, repository: str, image: Image, tags: frozenset[str]) -> Result:
         layout = self._layout(repository)
         if layout is None:
-            return _failed(image.digest, "is gone")
+            return failed(image.digest, "is gone")
         for _ in range(_ATTEMPTS):
             index = layout.index()
             names = Names(layout, index)
             if image.digest in names.locked:
-                return _refused(image.digest, names.locked[image.digest])
+                return refused(image.digest, names.locked[image.digest])
             now = names.of(image.digest)
             if not now & tags:
                 return Result(digest=image.digest, outcome=OutcomeKind.UNTAGGED, detail="was off already")
             if not now - tags:
-                return _failed(image.digest, "has no other tag now, and would be left without")
+                return failed(image.digest, "has no other tag now, and would be left without")
             try:
                 layout.replace_index(index, index.with_entries(_without_tags(index, image.digest, tags)))
             except Changed:
                 continue
             return Result(digest=image.digest, outcome=OutcomeKind.UNTAGGED)
-        return _failed(image.digest, "the layout was written to again and again")
+        return failed(image.digest, "the layout was written to again and again")
+
+    def _keepsakes(self, repository: str, images: Sequence[Image]) -> Mapping[str, Keepsake]:
+        with self._changing:
+            try:
+                layout = self._layout(repository)
+                if layout is None:
+                    return {}
+                bodies = [layout.blob(image.digest) for image in images]
+            except FileError as error:
+                raise _translated(error) from error
+        return {
+            image.digest: Keepsake(
+                digest=image.digest, tags=image.tags, media_type=image.media_type, manifest=body
+            )
+            for image, body in zip(images, bodies, strict=True)
+            if body is not None
+        }
+
+    def _restore(self, repository: str, keepsakes: Sequence[Keepsake]) -> Iterator[Result]:
+        with self._changing:
+            try:
+                results = self._put_back(repository, keepsakes)
+            except FileError as error:
+                raise _translated(error) from error
+        yield from results
+
+    def _put_back(self, repository: str, keepsakes: Sequence[Keepsake]) -> tuple[Result, ...]:
+        layout = self._layout(repository)
+        if layout is None:
+            return tuple(refused(kept.digest, "its layout is gone") for kept in keepsakes)
+        for _ in range(_ATTEMPTS):
+            try:
+                return put_back(layout, keepsakes)
+            except Changed:
+                continue
+        return tuple(failed(kept.digest, "the layout was written to again and again") for kept in keepsakes)
 
     def _layout(self, repository: str) -> Layout | None:
         """The layout of a repository that is to be changed; ``None`` where its folder is gone."""
@@ -156,78 +195,6 @@ class OciLayout(Registry):
         if not (folder / MARKER).is_file():
             raise Malformed(f"{folder} is no image layout: it has no {MARKER} file")
         return folder
-
-
-class _Removal:
-    """One attempt at deleting images: by the index as it is now, not as it was listed.
-
-    What has got a tag since it was handed over stays, as does what a manifest that stays names. What only a
-    deleted index named, and nobody asked for, is listed in its own right from then on.
-    """
-
-    def __init__(self, layout: Layout, images: Sequence[Image]) -> None:
-        self._layout = layout
-        self._index = layout.index()
-        self._results: dict[str, Result] = {}
-        self._going = self._chosen(images)
-        staying = self._reached(self._index.roots(without=self._going))
-        for digest in self._going & staying:
-            self._results[digest] = _failed(digest, "is named by an index that stays")
-        self._going -= staying
-        self._released = self._going | {
-            blob for digest in self._going for blob in self._layout.node(digest).blobs
-        }
-        self._left = tuple(self._left_behind(staying))
-
-    def write(self) -> None:
-        """Put the new index in place. Raises Changed, and FileError."""
-        if not self._going:
-            return
-        staying = [entry.raw for entry in self._index.entries if entry.digest not in self._going]
-        added = [msgspec.Raw(_descriptor(named)) for named in self._left]
-        self._layout.replace_index(self._index, self._index.with_entries([*staying, *added]))
-
-    def swept(self) -> tuple[Result, ...]:
-        """Remove the blobs that are free now, and say what became of each image."""
-        detail = None
-        if self._going:
-            try:
-                self._layout.sweep(self._released)
-            except FileError as error:
-                detail = f"no blob was removed: {error.message}"
-        return (*self._results.values(), *(_deleted(digest, detail) for digest in sorted(self._going)))
-
-    def _chosen(self, images: Sequence[Image]) -> set[str]:
-        names = Names(self._layout, self._index)
-        there = self._reached(self._index.roots())
-        going = set()
-        for image in images:
-            digest = image.digest
-            more = names.of(digest) - set(image.tags)
-            if digest not in there:
-                self._results[digest] = _deleted(digest, "was gone already")
-            elif digest in names.locked:
-                self._results[digest] = _refused(digest, names.locked[digest])
-            elif more:
-                self._results[digest] = _failed(digest, f"has got {', '.join(sorted(more))} meanwhile")
-            else:
-                going.add(digest)
-        return going
-
-    def _reached(self, roots: Iterator[Named]) -> set[str]:
-        return {named.digest for named in self._layout.walk(roots)}
-
-    def _left_behind(self, staying: set[str]) -> Iterator[Named]:
-        for digest in sorted(self._going):
-            for child in self._layout.node(digest).children:
-                if (
-                    child.digest in self._going
-                    or child.digest in staying
-                    or not self._layout.holds(child.digest)
-                ):
-                    continue
-                yield child
-                staying |= self._reached(iter((child,)))
 
 
 def _tags_of(layout: Layout | None, digests: Sequence[str]) -> Mapping[str, frozenset[str] | None]:
@@ -311,10 +278,6 @@ def _without_tags(index: Index, digest: str, tags: frozenset[str]) -> Iterator[m
     return (entry.raw for entry in index.entries if entry.digest != digest or entry.tag not in tags)
 
 
-def _descriptor(named: Named) -> bytes:
-    return msgspec.json.encode({"mediaType": named.media_type, "digest": named.digest, "size": named.size})
-
-
 def _found(root: Path) -> Iterator[str]:
     """The name of every layout below a folder, sorted within each folder. Raises RegistryError."""
 
@@ -347,15 +310,3 @@ def _folder(root: Path, repository: str) -> Path:
 def _translated(error: FileError) -> RegistryError:
     kind = Unreachable if isinstance(error.__cause__, OSError) else Malformed
     return kind(error.message)
-
-
-def _deleted(digest: str, detail: str | None = None) -> Result:
-    return Result(digest=digest, outcome=OutcomeKind.DELETED, detail=detail)
-
-
-def _failed(digest: str, detail: str) -> Result:
-    return Result(digest=digest, outcome=OutcomeKind.FAILED, detail=detail)
-
-
-def _refused(digest: str, detail: str) -> Result:
-    return Result(digest=digest, outcome=OutcomeKind.REFUSED, detail=detail)
