@@ -42,10 +42,9 @@ def _compared(side: Side, condition: Condition, held: list[int], slots: Slots, f
     image = slots.image
     value_of, limit_of, above = _COMPARISONS[condition.key]
     value, limit = value_of(facts), limit_of(facts, condition)
-    values = [(s, value(image[s])) for s in held]
     if side is Side.KEEP:
-        return [s for s, at in values if at is None or (at > limit if above else at < limit)]
-    return [s for s, at in values if at is not None and (at > limit if above else at < limit)]
+        return [s for s in held if (at := value(image[s])) is None or (at > limit if above else at < limit)]
+    return [s for s in held if (at := value(image[s])) is not None and (at > limit if above else at < limit)]
 
 
 def _ago(facts: Facts, condition: Condition) -> float:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from array import array
 from collections import Counter
+from functools import lru_cache
 from operator import attrgetter
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from janitor.core.decision import Decisions
+from janitor.core.decision import Decisions, RuleBook
 from janitor.core.limits import Tally, oldest_first
 from janitor.core.plan import Action, ActionKind
 
@@ -83,18 +84,12 @@ class _Reasons:
 
     def __init__(self, decisions: Decisions) -> None:
         self._decisions = decisions
-        self._by_age: dict[tuple[int, int | None], _Reason] = {}
         self._by_roots: dict[tuple[int, ...], _Reason] = {}
 
     def going(self, i: int, *, deleting: bool) -> _Reason:
         """Of a candidate: the rules that take it, and its age."""
         votes = self._decisions.votes
-        why = votes.taking(i, deleting=deleting), self._decisions.facts.age(i)
-        reason = self._by_age.get(why)
-        if reason is None:
-            names, words = votes.book.words(why[0])
-            reason = self._by_age[why] = names, f"{words}; {_age(why[1])}"
-        return reason
+        return _taken(votes.book, votes.taking(i, deleting=deleting), self._decisions.facts.age(i))
 
     def hanging_on(self, roots: tuple[int, ...]) -> _Reason:
         """Of what goes along: the rules that take the candidates that it hangs on, and the first of these."""
@@ -109,6 +104,13 @@ class _Reasons:
             more = f" and {len(roots) - 1} more" if len(roots) > 1 else ""
             reason = self._by_roots[roots] = names, f"goes with {first[:_SHORT_DIGEST]}{more}"
         return reason
+
+
+# Repositories that the same rules cover have images of the same ages; 4,096 hold the ages of years.
+@lru_cache(maxsize=4096)
+def _taken(book: RuleBook, rules: int, days: int | None) -> _Reason:
+    names, words = book.words(rules)
+    return names, f"{words}; {_age(days)}"
 
 
 def _age(days: int | None) -> str:
