@@ -43,7 +43,7 @@ HEAVY = frozenset(
 
 # Each module of these packages stands alone beside what its kind has in common.
 APART = ("providers", "inuse", "reports", "policyfile/importers")
-COMMON = frozenset({"awsdoor", "interface", "keys", "lines", "mentions"})
+COMMON = frozenset({"awsdoor", "deleting", "interface", "keys", "lines", "mentions"})
 
 
 def test_the_core_touches_nothing_outside_itself() -> None:

@@ -87,7 +87,7 @@ class GarKeys(Keys, frozen=True, kw_only=True):
     @property
     def abilities(self) -> Abilities:
         """What it can do."""
-        return Abilities(records_pushes=True, untags=True)
+        return Abilities(records_pushes=True, untags=True, cascades=True)
 
 
 class AcrKeys(Keys, frozen=True, kw_only=True):
@@ -158,8 +158,8 @@ class OciKeys(Keys, frozen=True, kw_only=True):
 
     @property
     def abilities(self) -> Abilities:
-        """What it can do."""
-        return Abilities(lists_untagged=False, untags=self.deletes_tags, restores=True)
+        """What it can do; some servers take along what refers to an image, as Harbor does."""
+        return Abilities(lists_untagged=False, untags=self.deletes_tags, restores=True, cascades=True)
 
 
 class OciLayoutKeys(Keys, frozen=True, kw_only=True):

@@ -20,11 +20,10 @@ from typing import ClassVar, Self, cast
 from urllib.parse import urlsplit
 
 from janitor.core.image import Image
-from janitor.core.order import holders, levels
 from janitor.core.policy import RegistrySpec
 from janitor.core.reference import normal_host
 from janitor.core.report import OutcomeKind
-from janitor.errors import Gone, Malformed, Refused, RegistryError, Stopped, Unsupported
+from janitor.errors import Gone, Malformed, Refused, RegistryError, Unsupported
 from janitor.net.bearer import Authenticator
 from janitor.net.distribution import Distribution
 from janitor.net.dockerconfig import Credentials, DockerConfig
@@ -33,6 +32,7 @@ from janitor.net.http import Http, origin_of
 from janitor.net.proxies import DEFAULT_PORTS
 from janitor.net.reading import read_repository
 from janitor.parallel import each
+from janitor.providers.deleting import in_levels
 from janitor.providers.interface import (
     Context,
     Field,
@@ -153,39 +153,11 @@ class Oci(Registry):
             return None
 
     def _delete(self, repository: str, images: Sequence[Image]) -> Iterator[Result]:
-        held_by = holders(images)
-        left: set[str] = set()
-        stopped: Stopped | None = None
-        for level in levels(images):
-            ready = [image for image in level if left.isdisjoint(held_by[image.digest])]
-            for digest in sorted({image.digest for image in level} - {image.digest for image in ready}):
-                left.add(digest)
-                detail = "it stays, because an index that holds it could not be deleted"
-                yield Result(digest=digest, outcome=OutcomeKind.FAILED, detail=detail)
-            answers = each(
-                lambda image: self._delete_one(repository, image), ready, workers=self._context.concurrency
-            )
-            for image, answer in zip(ready, answers, strict=True):
-                if isinstance(answer, Stopped):
-                    stopped = stopped or answer
-                    continue
-                if answer.outcome is not OutcomeKind.DELETED:
-                    left.add(image.digest)
-                yield answer
-            if stopped is not None:
-                raise stopped
-
-    def _delete_one(self, repository: str, image: Image) -> Result | Stopped:
-        """Delete one image; never raises, so that no answer to a request that was sent is lost."""
-        try:
-            detail = self._api.delete(repository, image.digest)
-        except Stopped as exc:
-            return exc
-        except Refused as exc:
-            return Result(digest=image.digest, outcome=OutcomeKind.REFUSED, detail=exc.message)
-        except RegistryError as exc:
-            return Result(digest=image.digest, outcome=OutcomeKind.FAILED, detail=exc.message)
-        return Result(digest=image.digest, outcome=OutcomeKind.DELETED, detail=detail)
+        return in_levels(
+            images,
+            lambda image: self._api.delete(repository, image.digest),
+            workers=self._context.concurrency,
+        )
 
     def _keepsakes(self, repository: str, images: Sequence[Image]) -> Mapping[str, Keepsake]:
         read = each(

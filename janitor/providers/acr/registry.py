@@ -16,7 +16,6 @@ from typing import ClassVar, Self, cast
 
 from janitor.core.image import Image
 from janitor.core.manifest import scheme_subject
-from janitor.core.order import holders, levels
 from janitor.core.policy import RegistrySpec
 from janitor.core.reference import normal_host
 from janitor.core.report import OutcomeKind
@@ -45,6 +44,7 @@ from janitor.providers.acr.proof import proof_of
 from janitor.providers.acr.restoring import restore
 from janitor.providers.acr.tokens import Tokens
 from janitor.providers.acr.tokenservice import TokenService
+from janitor.providers.deleting import in_levels
 from janitor.providers.interface import (
     Context,
     Field,
@@ -180,46 +180,18 @@ class Acr(Registry):
         }
 
     def _delete(self, repository: str, images: Sequence[Image]) -> Iterator[Result]:
-        held_by = holders(images)
         going = frozenset(image.digest for image in images)
-        left: set[str] = set()
-        for level in levels(images):
-            ready = [image for image in level if left.isdisjoint(held_by[image.digest])]
-            for digest in sorted({image.digest for image in level} - {image.digest for image in ready}):
-                left.add(digest)
-                detail = "it stays, because an index that holds it could not be deleted"
-                yield Result(digest=digest, outcome=OutcomeKind.FAILED, detail=detail)
-            answers = each(
-                lambda image: self._delete_one(repository, image.digest, going),
-                ready,
-                workers=min(DELETIONS_AT_ONCE, self._context.concurrency),
-            )
-            stopped: Stopped | None = None
-            for image, answer in zip(ready, answers, strict=True):
-                if isinstance(answer, Stopped):
-                    stopped = stopped or answer
-                    continue
-                if answer.outcome is not OutcomeKind.DELETED:
-                    left.add(image.digest)
-                yield answer
-            if stopped is not None:
-                raise stopped
+        return in_levels(
+            images,
+            lambda image: self._delete_one(repository, image.digest, going),
+            workers=min(DELETIONS_AT_ONCE, self._context.concurrency),
+        )
 
-    def _delete_one(self, repository: str, digest: str, going: frozenset[str]) -> Result | Stopped:
-        """Delete one image; never raises, so that no answer to a request that was sent is lost."""
-        try:
-            kept = self._would_go_unasked(repository, digest, going)
-            if kept is not None:
-                detail = f"{kept} refers to it and stays; the registry would delete that too"
-                return Result(digest=digest, outcome=OutcomeKind.REFUSED, detail=detail)
-            detail_of_success = self._really_deleted(repository, digest)
-        except Stopped as exc:
-            return exc
-        except Refused as exc:
-            return Result(digest=digest, outcome=OutcomeKind.REFUSED, detail=exc.message)
-        except RegistryError as exc:
-            return Result(digest=digest, outcome=OutcomeKind.FAILED, detail=exc.message)
-        return Result(digest=digest, outcome=OutcomeKind.DELETED, detail=detail_of_success)
+    def _delete_one(self, repository: str, digest: str, going: frozenset[str]) -> str | None:
+        kept = self._would_go_unasked(repository, digest, going)
+        if kept is not None:
+            raise Refused(f"{kept} refers to it and stays; the registry would delete that too")
+        return self._really_deleted(repository, digest)
 
     def _really_deleted(self, repository: str, digest: str) -> str | None:
         """Delete a manifest; where the answer got lost, or is nobody's, look what became of it."""

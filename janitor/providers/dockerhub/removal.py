@@ -15,11 +15,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from janitor.core.image import Image
-from janitor.core.order import holders, levels
 from janitor.core.report import OutcomeKind
-from janitor.errors import Denied, Refused, RegistryError, Stopped
+from janitor.errors import Denied, Refused, RegistryError, Stopped, Unreachable
 from janitor.net.distribution import Distribution
-from janitor.parallel import each
+from janitor.providers.deleting import in_levels
 from janitor.providers.dockerhub.answers import Pending, StillNamed
 from janitor.providers.dockerhub.hub import Hub
 from janitor.providers.dockerhub.tagging import Tagging
@@ -47,27 +46,11 @@ class Remover:
 
     def delete(self, repository: str, images: Sequence[Image]) -> Iterator[Result]:
         """Delete these images with the tags that they have here, what holds others first."""
-        held_by = holders(images)
-        left: set[str] = set()
-        stopped: Stopped | None = None
-        for level in levels(images):
-            ready = [image for image in level if left.isdisjoint(held_by[image.digest])]
-            for digest in sorted({image.digest for image in level} - {image.digest for image in ready}):
-                left.add(digest)
-                detail = "it stays, because an index that holds it could not be deleted"
-                yield Result(digest=digest, outcome=OutcomeKind.FAILED, detail=detail)
-            answers = each(
-                lambda image: self._delete_one(repository, image), ready, workers=self._context.concurrency
-            )
-            for image, answer in zip(ready, answers, strict=True):
-                if isinstance(answer, Stopped):
-                    stopped = stopped or answer
-                    continue
-                if answer.outcome is not OutcomeKind.DELETED:
-                    left.add(image.digest)
-                yield answer
-            if stopped is not None:
-                raise stopped
+        return in_levels(
+            images,
+            lambda image: self._delete_one(repository, image),
+            workers=self._context.concurrency,
+        )
 
     def untag(self, repository: str, image: Image, tags: Sequence[str]) -> Result:
         """Take tags off an image; what came of it is told even where only some are off."""
@@ -91,22 +74,22 @@ class Remover:
         self._note(repository, None)
         return Result(digest=image.digest, outcome=OutcomeKind.UNTAGGED)
 
-    def _delete_one(self, repository: str, image: Image) -> Result | Stopped:
-        """Delete one image; never raises, so that no answer to a request that was sent is lost."""
+    def _delete_one(self, repository: str, image: Image) -> str | None:
         off: list[str] = []
         try:
             self._look_at_rights(repository)
             self._take_off(repository, image, off)
             detail = self._delete_manifest(repository, image.digest, patient=bool(off))
         except Stopped as exc:
-            return self._unfinished(image, OutcomeKind.FAILED, exc, off) if off else exc
-        except Refused as exc:
-            return self._unfinished(image, OutcomeKind.REFUSED, exc, off)
+            if not off:
+                raise
+            raise Unreachable(f"{exc.message}{_spoken(off)}") from exc
         except RegistryError as exc:
-            self._note(repository, exc)
-            return self._unfinished(image, OutcomeKind.FAILED, exc, off)
+            if not isinstance(exc, Refused):
+                self._note(repository, exc)
+            raise type(exc)(f"{exc.message}{_spoken(off)}") from exc
         self._note(repository, None)
-        return Result(digest=image.digest, outcome=OutcomeKind.DELETED, detail=detail)
+        return detail
 
     def _note(self, repository: str, error: RegistryError | None) -> None:
         """Count refusals for lack of rights; whatever is done ends the row."""
@@ -160,11 +143,6 @@ class Remover:
             return False
         self._context.sleep(seconds)
         return not self._context.stop.is_set()
-
-    @staticmethod
-    def _unfinished(image: Image, outcome: OutcomeKind, error: RegistryError, off: Sequence[str]) -> Result:
-        detail = f"{error.message}{_spoken(off)}"
-        return Result(digest=image.digest, outcome=outcome, detail=detail)
 
 
 def _spoken(off: Sequence[str]) -> str:
