@@ -176,8 +176,6 @@ class _Reader:
                     found, failures = describe(arns)
                 except Rejected:  # as ECS does where one of the services is deleted
                     there = [arn for arn in arns if not self._was_deleted(services[arn])]
-                    if len(there) == len(arns):
-                        raise
                     found, failures = describe(there) if there else ((), ())
                 lost = [each for each in failures if not self._was_deleted(services.get(each.arn))]
                 self._fail(lost, advice=advice)

@@ -160,6 +160,6 @@ def _some(arns: Sequence[str], most: int) -> Iterator[Sequence[str]]:
 
 
 def _check(asked: Sequence[str], found: Sequence[str], failures: Sequence[Failure], what: str) -> None:
-    """See to it that every one is answered for."""
-    if len(set(asked).difference(found)) > len(failures):
+    """See to it that every one is answered for, and no other."""
+    if not set(found) <= set(asked) or len(set(asked).difference(found)) > len(failures):
         raise Malformed(f"{what}: ECS told of others than it was asked for, or of fewer")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -293,6 +294,16 @@ def test_a_container_that_is_not_pinned_counts_by_its_image(server: EcsServer, e
     assert names(read(server)) == {f"{APP}:1.0", f"{APP}:sidecar", SHA}
 
 
+def test_a_container_that_a_revision_does_not_tell_of_counts_by_its_definition(
+    server: EcsServer, ecs: Region
+) -> None:
+    service, new = pinned(ecs, SHA)
+    old = ecs.revise(service, ecs.define("app", f"{APP}:0.9", f"{APP}:sidecar"), container_0=OLD)
+    del ecs.revisions[old]["containerImages"][1]
+    ecs.deploy(service, new, sources=[old])
+    assert names(read(server)) == {f"{APP}:1.0", SHA, f"{APP}:0.9", OLD, f"{APP}:sidecar"}
+
+
 def test_a_region_without_deployments_of_services_pins_nothing(server: EcsServer, ecs: Region) -> None:
     pinned(ecs, SHA)
     server.failing["ListServiceDeployments"] = "UnsupportedFeatureException"
@@ -575,6 +586,16 @@ def test_an_answer_that_tells_of_fewer_than_were_asked_for_closes(
     fill(ecs, 1)
     server.said[operation] = b'{"%s": [], "failures": []}' % key.encode()
     assert "than it was asked for, or of fewer" in error(read(server))
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_an_answer_that_tells_of_another_than_was_asked_for_closes(
+    server: EcsServer, ecs: Region, *, beside: bool
+) -> None:
+    task = ecs.task(ecs.define("app", f"{APP}:1.0"))
+    other = {**task, "taskArn": "other"}
+    server.said["DescribeTasks"] = json.dumps({"tasks": [task, other] if beside else [other]}).encode()
+    assert "ECS told of others" in error(read(server))
 
 
 @pytest.mark.parametrize("operation", [*LISTS, *DESCRIPTIONS])

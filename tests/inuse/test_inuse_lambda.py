@@ -161,6 +161,13 @@ def test_what_never_passes_closes(server: LambdaServer, kind: str) -> None:
     assert "gave up after" in error(read(server))
 
 
+def test_a_service_that_does_not_answer_is_asked_no_further(server: LambdaServer) -> None:
+    fill(server, 60)
+    server.world.fault("error", match="GetFunction", times=10_000)
+    read(server)
+    assert len({each.path for each in server.asked_for("GetFunction")}) < 60
+
+
 def test_a_function_that_vanishes_meanwhile_runs_nothing(server: LambdaServer) -> None:
     expected = told(server, f"{APP}:1.0", name="stays")
     told(server, f"{APP}:2.0", name="goes")
