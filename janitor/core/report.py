@@ -128,6 +128,10 @@ class UseReport(msgspec.Struct, frozen=True, kw_only=True):
     not_found: tuple[str, ...] = ()
 
 
+NOTIFY = "notify"
+"""The code of an error of a message that could not be sent; it alone doesn't change the exit code."""
+
+
 class ErrorReport(msgspec.Struct, frozen=True, kw_only=True):
     """Something that went wrong; the names are empty where a whole registry, or the run, is meant."""
 

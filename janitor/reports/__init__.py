@@ -12,7 +12,7 @@ from pathlib import PurePath
 
 from janitor.core.report import Outcome, Report
 from janitor.errors import UsageError
-from janitor.reports import csvreport, jsonlreport, jsonreport
+from janitor.reports import csvreport, jsonlreport, jsonreport, junit, markdown, prometheus
 
 Renderer = Callable[[Report, Iterable[Outcome]], Iterator[str]]
 
@@ -20,6 +20,9 @@ FORMATS: Mapping[str, Renderer] = {
     ".json": jsonreport.render,
     ".jsonl": jsonlreport.render,
     ".csv": csvreport.render,
+    ".md": markdown.render,
+    ".xml": junit.render,
+    ".prom": prometheus.render,
 }
 
 

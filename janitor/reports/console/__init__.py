@@ -6,7 +6,8 @@ shown as a screen has, unless all are asked for.
 
 from __future__ import annotations
 
+from janitor.core.legible import clean
 from janitor.reports.console.page import SHOWN, Look, render
-from janitor.reports.console.paper import Paper, clean
+from janitor.reports.console.paper import Paper
 
 __all__ = ["SHOWN", "Look", "Paper", "clean", "render"]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from janitor.core.legible import clean, number
 from janitor.core.plan import ActionKind
 from janitor.core.report import Outcome, OutcomeKind, Report, Sums
 from janitor.core.units import format_size
-from janitor.reports.console.paper import Paper, clean
+from janitor.reports.console.paper import Paper
 
 NOT_DONE = (OutcomeKind.FAILED, OutcomeKind.REFUSED, OutcomeKind.SKIPPED)
 BOLD, DIM, ALARM = "1", "2", "1;31"
@@ -116,11 +117,6 @@ def advice(report: Report, counted: Sums) -> Iterator[str]:
 def images(count: int) -> str:
     """So many images."""
     return number(count, "image", "images")
-
-
-def number(count: int, one: str, many: str) -> str:
-    """So many of something, in its right form."""
-    return f"{count:,} {one if count == 1 else many}"
 
 
 def _freed(counted: Sums) -> str:

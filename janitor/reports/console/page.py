@@ -11,11 +11,12 @@ from typing import Generic, TypeVar
 import msgspec
 from msgspec import UNSET
 
+from janitor.core.legible import clean, short
 from janitor.core.plan import Action, RepositoryState
 from janitor.core.report import Outcome, OutcomeKind, Report, RepositoryReport, Stay, Sums
 from janitor.core.units import format_size
 from janitor.reports.console import closing
-from janitor.reports.console.paper import Paper, clean, crop, pad, short
+from janitor.reports.console.paper import Paper, crop, pad
 
 # Lines of one repository, of what goes and again of what was not done; one more line says how many more.
 SHOWN = 50

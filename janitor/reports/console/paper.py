@@ -1,36 +1,20 @@
-r"""What text is put on: so many columns, with colours or without.
+"""What text is put on: so many columns, with colours or without.
 
-Names come from registries, and whoever may push may choose them: whatever could move the cursor or turn the
-text around is shown as an escape (``\x1b``, ``\u202e``), never sent. Text that is not for a terminal (of no
-width) is never cut and never broken.
+Text from outside is made legible before it comes here. Text that is not for a terminal (of no width) is never
+cut and never broken.
 """
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterator
 
 import msgspec
 
+from janitor.core.legible import clean, short
+
 # Columns that are worth writing in; with less left beside a long start, text goes below it.
 _LEAST = 24
-
-# Of a digest people recognise the beginning; twelve digits are what docker shows. Cosign's tags and those of
-# the referrers tag scheme hold one, too.
-_DIGEST = re.compile(r"([a-z0-9+._-]{2,32}:[0-9a-f]{12}|\bsha(?:256|512)-[0-9a-f]{12})[0-9a-f]{20,}")
-
-
-def clean(text: str) -> str:
-    """Escape what a terminal would obey, or not show at all."""
-    if text.isprintable():
-        return text
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
-
-
-def short(text: str) -> str:
-    """Cut the digests in a text to their first twelve digits, and clean it."""
-    return _DIGEST.sub(r"\1", clean(text))
 
 
 def pad(text: str, columns: int) -> str:
