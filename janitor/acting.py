@@ -6,8 +6,8 @@ Rules that stand here:
   (or as long as its listing takes, if that is longer).
 - The tags of each image are read again shortly before its deletion; an image whose tags moved stays, and what
   hangs on it.
-- What holds an image goes first: an index before its platforms, a subject before its signatures. What could
-  not be deleted keeps all that hangs on it.
+- What holds an image goes first: an index before its platforms, a subject before its signatures, unless the
+  registry asks that these go before it. What could not be deleted keeps all that hangs on it.
 - Sources of use are read again when they are older than ten minutes. What they say otherwise by then is
   decided by before anything more is changed; one that can't be read any more stops what is left.
 - Every action has one outcome. A change that was sent is waited for.
@@ -28,6 +28,7 @@ from janitor.core.leftover import Leftover
 from janitor.core.limits import brake, oldest_first
 from janitor.core.plan import Action, ActionKind
 from janitor.core.report import Outcome, OutcomeKind
+from janitor.core.shape import Shape
 from janitor.core.story import why_stays
 from janitor.errors import FileError, RegistryError, Stopped
 from janitor.files.journal import Journal
@@ -160,6 +161,7 @@ class Work:
         at = fresh.facts.shape.at
         drifted = True
         while drifted:
+            before = len(gone)
             left = {at[action.digest] for action in self._waiting() if action.action is kind}
             if not left:
                 return
@@ -167,6 +169,8 @@ class Work:
                 drifted = self._remove_in_order(fresh.only(left | gone), kind, gone, may_go_on)
             else:
                 drifted = self._remove_in_order(fresh.only_moving(left | gone, gone), kind, gone, may_go_on)
+            # What had to wait for something of a later batch may go by now.
+            drifted |= len(gone) > before and may_go_on()
         if may_go_on():
             for action in self._waiting():
                 if action.action is kind:
@@ -176,6 +180,7 @@ class Work:
         self, decisions: Decisions, kind: ActionKind, gone: set[int], may_go_on: Callable[[], bool]
     ) -> bool:
         """Go batch by batch; true when something came between, so that the order is to be made anew."""
+        shape = decisions.facts.shape
         hanging = decisions.along if kind is ActionKind.DELETE else decisions.archived_along
         if decisions.left:
             hanging = {**dict.fromkeys(decisions.left, ()), **hanging}
@@ -191,6 +196,9 @@ class Work:
             free = gone.union(batch)
             hung_on = dict.fromkeys(i for root in batch for i in along.get(root, ()))
             batch += (i for i in hung_on if free.issuperset(hanging[i]))
+            if shape.cascades:
+                there = gone.union(batch)
+                batch += (i for i in shape.referring_to(batch) if i not in there)
             if not self._remove_batch(decisions, kind, batch, gone, may_go_on, along=along):
                 return may_go_on()
             self._pace(self._clock() - begun)
@@ -208,7 +216,7 @@ class Work:
         along: Mapping[int, Sequence[int]],
     ) -> bool:
         """Delete or move a batch, what holds others first; false when some drifted, failed or must wait."""
-        images, bound_to = decisions.facts.images, decisions.facts.shape.bound_to
+        images = decisions.facts.images
         read_at: datetime | None = None
         while batch:
             if not may_go_on():
@@ -217,9 +225,9 @@ class Work:
                 read_at = self._clock()
                 if self._moved([images[i] for i in batch]):
                     return False
-            ready = [i for i in batch if gone.issuperset(bound_to(i))][: self._at_once]
+            ready = self._ready(decisions.facts.shape, batch, gone)
             if not ready:
-                return self._knotted(images[i] for i in batch)
+                return True
             hung_on = {images[i].digest: [images[j].digest for j in along[i]] for i in ready if i in along}
             removed = self._removed(kind, [images[i] for i in ready], hung_on)
             gone.update(i for i in ready if images[i].digest in removed)
@@ -228,18 +236,32 @@ class Work:
             batch = [i for i in batch if i not in gone]
         return True
 
+    def _ready(self, shape: Shape, batch: Sequence[int], gone: set[int]) -> list[int]:
+        """Choose what may be handed over now: nothing holds it any more.
+
+        Where an image doesn't go without all that refers to it, nothing else may hold that either, and its
+        tags must have been read. Where that must go first, it is handed over with the image.
+        """
+        free = [i for i in batch if gone.issuperset(shape.bound_to(i))]
+        if not shape.cascades:
+            return free[: self._at_once]
+        ready: dict[int, None] = {}
+        read = gone.union(batch)
+        for i in free:
+            if len(ready) >= self._at_once:
+                break
+            together = [i, *(j for j in shape.referring_to([i]) if j not in gone)]
+            leaving = gone.union(ready, together)  # what is ready goes before it, or with it
+            if read.issuperset(together) and all(leaving.issuperset(shape.bound_to(j)) for j in together):
+                ready.update(dict.fromkeys(together if self._registry.referrers_first else [i]))
+        return list(ready)
+
     def _pace(self, took: timedelta) -> None:
         """Read the tags of more images at once where deletions are quick, of fewer where they are slow."""
         if took < _TAGS_LAST / 4:
             self._read_at_once = min(2 * self._read_at_once, _MOST_READ)
         elif took > _TAGS_LAST:
             self._read_at_once = max(self._read_at_once // 2, self._at_once)
-
-    def _knotted(self, images: Iterable[Image]) -> bool:
-        """Skip images that hold one another: digests can't, but a registry may say so."""
-        for image in images:
-            self._done[image.digest] = OutcomeKind.SKIPPED, "what holds it, it holds itself"
-        return False
 
     def _moved(self, images: Sequence[Image]) -> bool:
         """Read tags again; skip the images that have others than were decided on."""

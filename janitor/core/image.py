@@ -67,7 +67,8 @@ class Abilities(msgspec.Struct, frozen=True, kw_only=True):
     """What a registry can do, as data: plans and tests read it.
 
     ``keeps_last_tagged``: it never deletes the last image of a repository that has a tag.
-    ``cascades``: what refers to an image may go with it, whatever it is.
+    ``cascades``: an image doesn't go without all that refers to it, whatever that is: it may go with it, or
+    must have gone before it.
     """
 
     lists_untagged: bool = True

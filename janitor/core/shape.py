@@ -161,6 +161,17 @@ class Shape:
                     queue.append(holder)
         return found
 
+    def referring_to(self, images: Iterable[int]) -> list[int]:
+        """Every image that refers to one of these, or to one that does."""
+        found: dict[int, None] = {}
+        queue = list(images)
+        while queue:
+            for referrer in self.referrers.get(queue.pop(), ()):
+                if referrer not in found:
+                    found[referrer] = None
+                    queue.append(referrer)
+        return list(found)
+
     def bound_to(self, i: int) -> tuple[int, ...]:
         """What must go before image i may go: the indexes that name it, and its subjects."""
         return (*self.holders.get(i, ()), *self.subjects.get(i, ()))
@@ -235,8 +246,9 @@ def closed(
 
 
 def _tied(shape: Shape, gone: set[int]) -> set[int]:
-    """Which of these something that isn't gone refers to."""
-    return {i for i in gone & shape.referrers.keys() if not gone.issuperset(shape.referrers[i])}
+    """Which of these something that isn't gone refers to, and the indexes that hold such."""
+    tied = {i for i in gone & shape.referrers.keys() if not gone.issuperset(shape.referrers[i])}
+    return tied | (shape.indexes_holding(tied) & gone)
 
 
 def _held(shape: Shape, images: Iterable[int], gone: set[int]) -> set[int]:

@@ -515,9 +515,10 @@ def test_an_image_stays_while_a_referrer_that_would_go_with_it_stays() -> None:
     assert deleted(decide(delete(tags="1"), *images, abilities=CASCADING)) == {"1", "sig"}
 
 
-def test_a_platform_stays_while_a_referrer_that_would_go_with_it_stays() -> None:
+def test_a_platform_stays_while_a_referrer_that_would_go_with_it_stays_and_so_does_its_index() -> None:
+    """An index may take its platforms along, too."""
     images = [index("1"), image(id="amd"), image(id="arm"), signature("amd", "mine", id="sig")]
-    assert deleted(decide(delete(tags="1"), *images, abilities=CASCADING)) == {"1", "arm"}
+    assert deleted(decide(delete(tags="1"), *images, abilities=CASCADING)) == set()
 
 
 def test_a_referrer_of_a_referrer_holds_both() -> None:

@@ -66,6 +66,7 @@ class Gar(Registry):
 
     provider: ClassVar[str] = "gar"
     changes_at_once: ClassVar[int] = BATCH
+    referrers_first: ClassVar[bool] = True
     keys: ClassVar[type[Keys]] = GarKeys
 
     def __init__(self, spec: RegistrySpec, context: Context) -> None:
