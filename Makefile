@@ -11,7 +11,7 @@ JOBS ?= auto
 PEERS := docker-registry kubectl openssl skopeo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long check format docs requirements peers bench setup clean
+.PHONY: help demo test test-long check format docs manifests requirements peers bench setup clean
 
 help:  ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -38,6 +38,9 @@ format: $(READY)  ## format the code
 
 docs: $(READY)  ## write docs/policy-reference.md anew from the tables
 	$(BIN)/python docs/generate.py
+
+manifests:  ## copy cronjob.yaml to where kustomize reads it
+	cp cronjob.yaml deploy/base/cronjob.yaml
 
 requirements:  ## write requirements-dev.txt anew from uv.lock (needs uv)
 	uv export --quiet --locked --format requirements-txt --all-groups --no-emit-project --no-header \
