@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # Test processes: one for each core, unless it is said otherwise (make test JOBS=1).
 JOBS ?= auto
 # Real programs that tests run against.
-PEERS := docker-registry kubectl openssl skopeo
+PEERS := chromium docker-registry kubectl openssl promtool skopeo
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-long check format docs manifests requirements peers bench setup clean
@@ -46,14 +46,15 @@ requirements:  ## write requirements-dev.txt anew from uv.lock (needs uv)
 	uv export --quiet --locked --format requirements-txt --all-groups --no-emit-project --no-header \
 	  --output-file requirements-dev.txt
 
-# Debian's docker-registry also brings a service on port 5000; no test uses it, and it may be off.
+# Debian's docker-registry and prometheus (of which promtool is used) also bring services, on ports 5000 and
+# 9090; no test uses them, and they may be off.
 peers:  ## install the real programs that tests run against (Debian's packages)
 	@missing=; for program in $(PEERS); do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
 	if [ -z "$$missing" ]; then echo "peers present: $(PEERS)"; exit 0; fi; \
 	if [ "$$(id -u)" = 0 ]; then as_root=; else as_root=sudo; fi; \
 	$$as_root apt-get update && \
 	$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
-	  $$(echo $$missing | sed s/kubectl/kubernetes-client/)
+	  $$(echo $$missing | sed 's/kubectl/kubernetes-client/; s/promtool/prometheus/')
 
 bench: $(READY)  ## measure, on this machine
 	@$(BIN)/python -m benchmarks

@@ -211,7 +211,7 @@ def reports(function: _F) -> _F:
         metavar="FILE",
         type=TEXT,
         multiple=True,
-        help="Write a report; the suffix chooses: .json .jsonl .csv .md .xml .prom. May be repeated.",
+        help="Write a report; the suffix chooses: .json .jsonl .csv .md .html .xml .prom. May be repeated.",
     )(function)
 
 

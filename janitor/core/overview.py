@@ -23,16 +23,16 @@ DELETING = "delete"
 
 AGES: tuple[tuple[str, timedelta | None], ...] = (
     ("<7d", timedelta(days=7)),
-    ("7-14d", timedelta(days=14)),
-    ("14-30d", timedelta(days=30)),
-    ("30-90d", timedelta(days=90)),
-    ("90-180d", timedelta(days=180)),
-    ("½-1y", timedelta(days=365)),
-    ("1-2y", timedelta(days=730)),
-    (">2y", timedelta.max),
-    ("unknown", None),
+    ("<14d", timedelta(days=14)),
+    ("<30d", timedelta(days=30)),
+    ("<90d", timedelta(days=90)),
+    ("<180d", timedelta(days=180)),
+    ("<1y", timedelta(days=365)),
+    ("<2y", timedelta(days=730)),
+    ("2y+", timedelta.max),
+    ("?", None),
 )
-"""Ages since the push, each with where it ends."""
+"""Ages since the push, each with where it ends and the next begins; the last is of those not known."""
 
 
 class Fate(StrEnum):

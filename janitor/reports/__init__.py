@@ -12,7 +12,7 @@ from pathlib import PurePath
 
 from janitor.core.report import Outcome, Report
 from janitor.errors import UsageError
-from janitor.reports import csvreport, jsonlreport, jsonreport, junit, markdown, prometheus
+from janitor.reports import csvreport, html, jsonlreport, jsonreport, junit, markdown, prometheus
 
 Renderer = Callable[[Report, Iterable[Outcome]], Iterator[str]]
 
@@ -21,6 +21,7 @@ FORMATS: Mapping[str, Renderer] = {
     ".jsonl": jsonlreport.render,
     ".csv": csvreport.render,
     ".md": markdown.render,
+    ".html": html.render,
     ".xml": junit.render,
     ".prom": prometheus.render,
 }

@@ -16,6 +16,7 @@ from janitor.core.overview import Corner, Fate, Overview, headline, overview, ve
 from janitor.core.plan import RepositoryState
 from janitor.core.report import ErrorReport, Outcome, Report, Unselected, UseSource
 from janitor.core.units import format_size, format_time
+from janitor.reports.lines import Room
 
 MOST_BYTES = 1_000_000
 """Of the whole report; it is always shorter."""
@@ -44,19 +45,16 @@ class _Part(NamedTuple):
 
     def of(self, lines: Iterable[str], left: list[str]) -> Iterator[str]:
         """Yield the part as far as its room allows, and write down how much was left out."""
-        used = more = 0
-        for line in lines:
-            size = len(line.encode())
-            if more or used + size > self.room:
-                more += 1
-                continue
-            if not used:
+        room = Room(self.room)
+        begun = False
+        for line in room.fitting(lines):
+            if not begun:
                 yield f"\n## {self.title}\n\n"
                 yield from self.head
-            used += size
+                begun = True
             yield line
-        if more:
-            left.append(number(more, *self.what))
+        if room.left:
+            left.append(number(room.left, *self.what))
 
 
 def render(report: Report, outcomes: Iterable[Outcome]) -> Iterator[str]:
