@@ -86,8 +86,10 @@ def _recovered(
     known = {**journal.outcomes, **{each.n: each for each in settled}}
     if not troubles:
         _leave(journal, known, states)
+    # Told first: a run that is killed between the two tells twice, and not never.
+    told = _told(journal, settled, troubles)
     complete(journal, settled, None if troubles else Ended(at=clock(), recovered_by=run_id))
-    return _told(journal, settled, troubles)
+    return told
 
 
 def _looked_up(registry: Registry, repository: str, intents: Sequence[Intent]) -> list[OutcomeKind]:

@@ -142,6 +142,7 @@ def run(
         if settings.plan is not None:
             with replacing(Path(settings.plan)) as stream:
                 plan.write(stream)
+        journal: Journal | None = None
         done: Outcomes | None = None
         if settings.delete and on.folder is not None:
             begun = Begun(run_id=run_id, lock=on.folder.lock_name, started_at=started)
@@ -158,7 +159,7 @@ def run(
                 begin_after=course.begin_after,
             )
             unless_done.callback(done.close)
-            errors.extend(_closed(journal, clock))
+            errors.extend(_troubles(journal))
         limited = _remember_place(on, course, plan, done, stop)
         report = make_report(
             Facts(
@@ -180,10 +181,7 @@ def run(
             notes += (f"what was read could not all be kept for the next run: {on.states.trouble}",)
         result = RunResult(report, plan, done, notes)
         logger.info("run.finished", run_id=run_id, exit_code=report.exit_code)
-        paths = list(settings.reports)
-        if on.folder is not None and settings.delete:
-            paths.insert(0, str(on.folder.run_folder(run_id) / "report.jsonl"))
-        _write_reports(result, paths)
+        _write_down(result, _report_paths(settings, on, run_id), journal, clock)
         unless_done.pop_all()
         return result
 
@@ -223,11 +221,8 @@ def _remember_place(on: Ground, course: Course, plan: Plan, done: Outcomes | Non
     return cut or (done is not None and done.limited)
 
 
-def _closed(journal: Journal, clock: Callable[[], datetime]) -> Iterator[ErrorReport]:
-    """Write the last line of a journal, and say what kept it from being written."""
-    with contextlib.suppress(FileError):
-        journal.end(clock())
-    journal.close()
+def _troubles(journal: Journal) -> Iterator[ErrorReport]:
+    """Say what kept a journal from being written."""
     if journal.trouble is not None:
         yield ErrorReport(code=FileError.code, message=journal.trouble)
 
@@ -286,8 +281,21 @@ def _share(total: int | None, shard: tuple[int, int] | None) -> int | None:
     return total // count + (1 if index < total % count else 0)
 
 
-def _write_reports(result: RunResult, paths: Iterable[str]) -> None:
-    """Write all that can be written, and then say what couldn't."""
+def _report_paths(settings: Settings, on: Ground, run_id: str) -> list[str]:
+    """Where reports go: beside the journal of a run that deletes, and where the settings say."""
+    if on.folder is None or not settings.delete:
+        return list(settings.reports)
+    return [str(on.folder.run_folder(run_id) / "report.jsonl"), *settings.reports]
+
+
+def _write_down(
+    result: RunResult, paths: Iterable[str], journal: Journal | None, clock: Callable[[], datetime]
+) -> None:
+    """Write all reports that can be written, then the journal's last line, and then say what couldn't be.
+
+    In this order: of a run that is killed before its report is there, the next run tells. It does so too
+    where the last line can't be written.
+    """
     troubles: list[FileError] = []
     for path in paths:
         try:
@@ -296,5 +304,9 @@ def _write_reports(result: RunResult, paths: Iterable[str]) -> None:
                     stream.write(text.encode())
         except FileError as error:
             troubles.append(error)
+    if journal is not None:
+        with contextlib.suppress(FileError):
+            journal.end(clock())
+        journal.close()
     if troubles:
         raise FileError("; ".join(error.message for error in troubles))
