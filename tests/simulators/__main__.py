@@ -1,6 +1,7 @@
 """Start a simulator by hand: ``python -m tests.simulators oci [--world FILE] [--flavour NAME] [--port N]``.
 
-It prints its address, and serves until it is stopped.
+Its first line is its address, and nothing else; on the lines after it stand what else a client may need, as
+``name: value``. Any credentials do. It serves until SIGINT or SIGTERM.
 """
 
 from __future__ import annotations
@@ -12,17 +13,11 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
+from tests.simulators.started import Started
 from tests.simulators.world import World
-from tests.simulators.worldfile import read_world, sample
-
-
-class Serving(Protocol):
-    """A simulator that serves; ``address`` is what a client is given."""
-
-    address: str
-
+from tests.simulators.worldfile import Unreadable, read_world, sample
 
 # Each module has ``serve(world, port, flavour)``; a flavour of ``None`` is its usual one.
 PROTOCOLS: Mapping[str, str] = {
@@ -45,20 +40,31 @@ def main() -> None:
     parser.add_argument("--flavour", help="which of the kinds that the protocol has")
     parser.add_argument("--port", type=int, default=0)
     options = parser.parse_args()
-    world = World(datetime.now(UTC).replace(microsecond=0))
-    if options.world is None:
-        sample(world)
-    else:
-        read_world(options.world, world)
-    serve = cast(
-        "Callable[[World, int, str | None], AbstractContextManager[Serving]]",
-        cast("Any", import_module(PROTOCOLS[options.protocol])).serve,
-    )
+    # Blocked before any thread is there: each of them would inherit the signals else.
     stops = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, stops)
-    with serve(world, options.port, options.flavour) as server:
-        print(server.address, flush=True)  # noqa: T201  what the caller waits for
+    world = _world(options.world)
+    serve = cast(
+        "Callable[[World, int, str | None], AbstractContextManager[Started]]",
+        cast("Any", import_module(PROTOCOLS[options.protocol])).serve,
+    )
+    with serve(world, options.port, options.flavour) as started:
+        print(started, flush=True)  # noqa: T201  what the caller waits for
         signal.sigwait(stops)
+
+
+def _world(path: Path | None) -> World:
+    """What the file says, its ages before now; then time goes on."""
+    world = World(datetime.now(UTC).replace(microsecond=0))
+    try:
+        if path is None:
+            sample(world)
+        else:
+            read_world(path, world)
+    except (OSError, Unreadable) as exc:
+        raise SystemExit(f"{path}: {exc}") from exc
+    world.follow(lambda: datetime.now(UTC).replace(microsecond=0))
+    return world
 
 
 main()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -25,6 +26,7 @@ from tests.simulators.acr_answers import (
 from tests.simulators.acr_bin import Bin
 from tests.simulators.acr_switches import Switches
 from tests.simulators.server import Answer, Request, Server
+from tests.simulators.started import Started, choose
 from tests.simulators.truth import Fault, FaultKind, Repository
 from tests.simulators.world import World
 
@@ -49,9 +51,11 @@ FLAVOURS: Mapping[str, AcrFlavour] = {flavour.name: flavour for flavour in (CLAS
 SERVICE = "simulated.azurecr.io"
 
 
-def serve(world: World, port: int, flavour: str | None) -> AcrServer:
+@contextmanager
+def serve(world: World, port: int, flavour: str | None) -> Iterator[Started]:
     """The server that is started by hand."""
-    return AcrServer(world, FLAVOURS[flavour or CLASSIC.name], port=port)
+    with AcrServer(world, choose(FLAVOURS, flavour, CLASSIC.name), port=port) as server:
+        yield Started(address=server.address)
 
 
 _NAME = r"(?P<name>[a-z0-9]+(?:(?:\.|_|__|-+|/)[a-z0-9]+)*)"

@@ -23,6 +23,7 @@ from tests.simulators.access import Access, Scheme
 from tests.simulators.content import INDEX_TYPES
 from tests.simulators.dockerhubregistry import HubRegistry
 from tests.simulators.server import Answer, Request, Server
+from tests.simulators.started import Started, choose
 from tests.simulators.truth import Fault, FaultKind, Held
 from tests.simulators.world import World
 
@@ -435,13 +436,12 @@ def serving(world: World | None = None, plan: Plan = TEAM, *, port: int = 0) -> 
 
 
 @contextmanager
-def serve(world: World, port: int, flavour: str | None) -> Iterator[DockerHub]:
-    """The servers that are started by hand; the registry's address is printed first."""
+def serve(world: World, port: int, flavour: str | None) -> Iterator[Started]:
+    """The servers that are started by hand."""
     # A repository of Docker Hub is of two names, and the namespace is the first.
     world.repositories = {name.replace("/", "-"): place for name, place in world.repositories.items()}
-    with serving(world, PLANS[flavour or TEAM.name], port=port) as server:
-        print(f"registry: {server.registry_address}")  # noqa: T201  what `registry_endpoint` is to be
-        yield server
+    with serving(world, choose(PLANS, flavour, TEAM.name), port=port) as server:
+        yield Started(address=server.address, facts={"registry_endpoint": server.registry_address})
 
 
 def jwt(claims: Mapping[str, Any]) -> str:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -28,6 +29,7 @@ from tests.simulators.aws import (
     shuffled,
 )
 from tests.simulators.server import Answer, Request, Server
+from tests.simulators.started import Started
 from tests.simulators.truth import Fault, FaultKind, Held, Repository
 from tests.simulators.world import World
 
@@ -454,9 +456,11 @@ class EcrServer(Server):
         return found
 
 
-def serve(world: World, port: int, flavour: str | None) -> EcrServer:
+@contextmanager
+def serve(world: World, port: int, flavour: str | None) -> Iterator[Started]:
     """The server that is started by hand; a flavour is a region."""
-    return EcrServer(world, page=1000, region=flavour or REGION, port=port)
+    with EcrServer(world, page=1000, region=flavour or REGION, port=port) as server:
+        yield Started(address=server.address, facts={"region": server.region, "account": ACCOUNT})
 
 
 def _ids(asked: Parameters) -> Sequence[Parameters]:

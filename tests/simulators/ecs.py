@@ -6,12 +6,14 @@ makes several.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from tests.simulators.aws import ACCOUNT, Refusal, Role, invalid, shuffled
 from tests.simulators.awsserver import REGION, Document, Json11Server, Parameters
 from tests.simulators.content import sha256
+from tests.simulators.started import Started, only_one
 from tests.simulators.world import World
 
 MOST_LISTED = 100
@@ -356,8 +358,9 @@ def sample() -> Region:
     return region
 
 
-def serve(world: World, port: int, flavour: str | None) -> EcsServer:
+@contextmanager
+def serve(world: World, port: int, flavour: str | None) -> Iterator[Started]:
     """The server that is started by hand; the world gives its faults alone."""
-    if flavour is not None:
-        raise SystemExit(f"there is one ECS, and no {flavour}")
-    return EcsServer(sample(), page=100, world=world, port=port)
+    only_one("ECS", flavour)
+    with EcsServer(sample(), page=100, world=world, port=port) as server:
+        yield Started(address=server.address, facts={"region": server.region, "account": ACCOUNT})

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, unquote
@@ -47,6 +48,7 @@ from tests.simulators.gar_wire import (
 from tests.simulators.oci import Flavour as OciFlavour
 from tests.simulators.oci import OciServer
 from tests.simulators.server import Answer, Request
+from tests.simulators.started import Started, choose
 from tests.simulators.truth import Fault, FaultKind, Repository
 from tests.simulators.world import World
 
@@ -104,9 +106,12 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     metadata: Mapping[str, str]
 
 
-def serve(world: World, port: int, flavour: str | None) -> GarServer:
+@contextmanager
+def serve(world: World, port: int, flavour: str | None) -> Iterator[Started]:
     """The server that is started by hand."""
-    return GarServer(world, FLAVOURS[flavour or USUAL.name], port=port)
+    with GarServer(world, choose(FLAVOURS, flavour, USUAL.name), port=port) as server:
+        facts = {"registry_endpoint": server.registry.address, "project": PROJECT, "location": LOCATION}
+        yield Started(address=server.address, facts=facts)
 
 
 class GarServer:

@@ -22,6 +22,7 @@ from tests.simulators.access import Access, Guard, Scheme
 from tests.simulators.ghcr_books import Books
 from tests.simulators.oci import Flavour, OciServer
 from tests.simulators.server import Answer, Request, Server
+from tests.simulators.started import Started
 from tests.simulators.truth import Fault, FaultKind
 from tests.simulators.world import World
 
@@ -405,16 +406,12 @@ class Ghcr:
         self.close()
 
 
-class _ByHand(msgspec.Struct, frozen=True):
-    address: str
-
-
 @contextmanager
-def serve(world: World, port: int, flavour: str | None) -> Iterator[_ByHand]:
+def serve(world: World, port: int, flavour: str | None) -> Iterator[Started]:
     """Both hosts, started by hand; the flavour is the kind of owner: ``organisation`` or ``user``."""
     with Ghcr(world, port=port, organisation=flavour != "user") as server:
-        keys = f"registry_endpoint: {server.registry.address}, owner: {OWNER}, token: {CLASSIC.value}"
-        yield _ByHand(f"{server.address} ({keys})")
+        facts = {"registry_endpoint": server.registry.address, "owner": OWNER, "token": CLASSIC.value}
+        yield Started(address=server.address, facts=facts)
 
 
 def _json(document: Any, headers: Mapping[str, str] | None = None) -> Answer:

@@ -10,7 +10,8 @@ import base64
 import json
 import re
 import ssl
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
 
@@ -18,6 +19,7 @@ import msgspec
 
 from tests.simulators.content import encode
 from tests.simulators.server import Answer, Request, Server
+from tests.simulators.started import Started, only_one
 from tests.simulators.truth import Fault, FaultKind
 from tests.simulators.world import World
 
@@ -160,11 +162,12 @@ def sample() -> Cluster:
     return cluster
 
 
-def serve(world: World, port: int, flavour: str | None) -> KubernetesServer:
+@contextmanager
+def serve(world: World, port: int, flavour: str | None) -> Iterator[Started]:
     """The server that is started by hand; the world gives its faults alone."""
-    if flavour is not None:
-        raise SystemExit(f"there is one Kubernetes API, and no {flavour}")
-    return KubernetesServer(sample(), world=world, port=port)
+    only_one("Kubernetes API", flavour)
+    with KubernetesServer(sample(), world=world, port=port) as server:
+        yield Started(address=server.address)
 
 
 _LISTED = re.compile(

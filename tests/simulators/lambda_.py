@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import unquote
 
@@ -14,6 +16,7 @@ from tests.simulators.aws import ACCOUNT, Refusal, Role, shuffled
 from tests.simulators.awsserver import REGION, AwsServer, Document
 from tests.simulators.content import sha256
 from tests.simulators.server import Answer, Request
+from tests.simulators.started import Started, only_one
 from tests.simulators.world import World
 
 LATEST = "$LATEST"
@@ -149,8 +152,9 @@ def sample() -> Functions:
     return functions
 
 
-def serve(world: World, port: int, flavour: str | None) -> LambdaServer:
+@contextmanager
+def serve(world: World, port: int, flavour: str | None) -> Iterator[Started]:
     """The server that is started by hand; the world gives its faults alone."""
-    if flavour is not None:
-        raise SystemExit(f"there is one Lambda, and no {flavour}")
-    return LambdaServer(sample(), page=MOST_LISTED, world=world, port=port)
+    only_one("Lambda", flavour)
+    with LambdaServer(sample(), page=MOST_LISTED, world=world, port=port) as server:
+        yield Started(address=server.address, facts={"region": server.region, "account": ACCOUNT})

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
@@ -14,6 +15,7 @@ import msgspec
 from tests.simulators import content
 from tests.simulators.access import Access, Guard
 from tests.simulators.server import Answer, Request, Server
+from tests.simulators.started import Started, choose
 from tests.simulators.truth import Fault, FaultKind, Held, Repository
 from tests.simulators.world import World
 
@@ -94,9 +96,16 @@ FLAVOURS: Mapping[str, Flavour] = {
 }
 
 
-def serve(world: World, port: int, flavour: str | None) -> OciServer:
-    """The server that is started by hand."""
-    return OciServer(world, FLAVOURS[flavour or DISTRIBUTION_2.name], port=port)
+@contextmanager
+def serve(world: World, port: int, flavour: str | None) -> Iterator[Started]:
+    """The server that is started by hand: its pages are as large as the real ones."""
+    chosen = choose(FLAVOURS, flavour, DISTRIBUTION_2.name)
+    # Quay alone makes pages of tags that nobody asked for.
+    page = 50 if chosen.absolute_links else None
+    catalogue_page = chosen.catalogue_page and 100
+    chosen = msgspec.structs.replace(chosen, page=page, catalogue_page=catalogue_page)
+    with OciServer(world, chosen, port=port) as server:
+        yield Started(address=server.address)
 
 
 _NAME = r"(?P<name>[a-z0-9]+(?:(?:\.|_|__|-+|/)[a-z0-9]+)*)"
@@ -120,7 +129,7 @@ class OciServer(Server):
         self.foreign = foreign
         self._cursors: dict[str, str] = {}
         self._routes: tuple[tuple[re.Pattern[str], Callable[..., Answer]], ...] = (
-            (re.compile(r"/v2/"), self._ping),
+            (re.compile(r"/v2/?"), self._ping),
             (re.compile(r"/v2/_catalog"), self._catalogue),
             (re.compile(rf"/v2/{_NAME}/tags/list"), self._tags),
             (re.compile(rf"/v2/{_NAME}/manifests/(?P<reference>[^/]+)"), self._manifest),
@@ -291,6 +300,8 @@ class OciServer(Server):
         return Answer(status=201, headers={"Docker-Content-Digest": digest})
 
     def _blob(self, request: Request, name: str, digest: str) -> Answer:  # noqa: ARG002  all see all blobs
+        if request.method not in {"GET", "HEAD"}:
+            return _error(405, "UNSUPPORTED", "The operation is unsupported.")
         data = self.world.blobs.get(digest)
         if data is None:
             return _error(404, "BLOB_UNKNOWN", "blob unknown to registry", {"digest": digest})

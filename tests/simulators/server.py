@@ -160,12 +160,20 @@ class _Handler(BaseHTTPRequestHandler):
         request = self._read()
         self.simulator.requests.append(request)
         fault = self.simulator.world.strike(self.simulator.called(request))
-        if fault is None:
-            with self.simulator.world.lock:
-                answer = self.simulator.answer(request)
-            self._send(answer, request)
-            return
-        self._suffer(fault, request)
+        try:
+            if fault is None:
+                self._send(self._answer(request), request)
+            else:
+                self._suffer(fault, request)
+        except OSError:  # the client went away
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told when the server is closed
+            self.simulator.crashes.append(error)
+            self._send(Answer(status=500, body=b"the simulator has a mistake"), request)
+
+    def _answer(self, request: Request) -> Answer:
+        with self.simulator.world.lock:
+            return self.simulator.answer(request)
 
     do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = _serve  # noqa: N815  http.server's names
 
@@ -173,7 +181,6 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing: ``Server.requests`` tells."""
 
     def _read(self) -> Request:
-        length = int(self.headers.get("Content-Length", 0))
         parts = urlsplit(self.path)
         return Request(
             method=self.command,
@@ -181,8 +188,21 @@ class _Handler(BaseHTTPRequestHandler):
             path=unquote(parts.path),
             query=parse_qs(parts.query, keep_blank_values=True),
             headers={name.lower(): value for name, value in self.headers.items()},
-            body=self.rfile.read(length) if length else b"",
+            body=self._body(),
         )
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            length = int(self.headers.get("Content-Length", 0))
+            return self.rfile.read(length) if length else b""
+        # Clients that stream don't say a length beforehand.
+        parts = []
+        while size := int(self.rfile.readline().partition(b";")[0], 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        while self.rfile.readline().strip():
+            pass  # trailers
+        return b"".join(parts)
 
     def _suffer(self, fault: Fault, request: Request) -> None:
         if fault.kind is FaultKind.SLOW:

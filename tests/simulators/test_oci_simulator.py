@@ -6,10 +6,7 @@ import base64
 import http.client
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -454,18 +451,3 @@ def test_credentials_can_be_refused_in_the_middle(server: OciServer, world: Worl
     world.fault("unauthorized")
     good = basic(server.guard.access)
     assert [ask(server, "GET", "/v2/", good).status for _ in range(2)] == [401, 200]
-
-
-def test_it_is_started_by_hand_and_prints_its_address(tmp_path: Path) -> None:
-    world = tmp_path / "world.yaml"
-    world.write_text("repositories: {team/app: [{id: amd}, {tags: ['1'], children: [amd]}]}")
-    command = [sys.executable, "-m", "tests.simulators", "oci", "--world", str(world)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        host = process.stdout.readline().strip().removeprefix("http://")
-        connection = http.client.HTTPConnection(host, timeout=5)
-        connection.request("GET", "/v2/team/app/tags/list")
-        assert json.loads(connection.getresponse().read())["tags"] == ["1"]
-        connection.close()
-        process.terminate()
-    assert process.returncode == 0

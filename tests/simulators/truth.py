@@ -45,7 +45,8 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
 class Repository:
     """``tags`` name digests of ``manifests``; ``absent`` are manifests that were once here.
 
-    ``archived``: since when a digest is in the archive class, where a registry has one.
+    ``archived``: since when a digest is in the archive class, where a registry has one. ``locked``: digests
+    that can't be deleted, in a world that was written down; tests lock in the registry's own way.
     """
 
     manifests: dict[str, Held] = field(default_factory=dict)
@@ -53,6 +54,7 @@ class Repository:
     tagged_at: dict[str, datetime] = field(default_factory=dict)
     absent: dict[str, Held] = field(default_factory=dict)
     archived: dict[str, datetime] = field(default_factory=dict)
+    locked: set[str] = field(default_factory=set)
 
     def copy(self) -> Repository:
         return Repository(
@@ -61,6 +63,7 @@ class Repository:
             tagged_at=dict(self.tagged_at),
             absent=dict(self.absent),
             archived=dict(self.archived),
+            locked=set(self.locked),
         )
 
     def tags_of(self, digest: str) -> frozenset[str]:
@@ -76,6 +79,7 @@ class Repository:
         """The manifest goes, and every tag of it."""
         del self.manifests[digest]
         self.archived.pop(digest, None)
+        self.locked.discard(digest)
         for tag in self.tags_of(digest):
             self.untag(tag)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Self
 
@@ -28,10 +28,11 @@ _REFERENCE_DIGEST = "vnd.docker.reference.digest"
 
 
 class World:
-    """Everything that exists. Ages (``"30d"``) are before ``now``."""
+    """Everything that exists. Ages (``"30d"``) are before ``now``, which stands still unless it follows a
+    clock."""
 
     def __init__(self, now: datetime = NOW) -> None:
-        self.now = now
+        self.follow(lambda: now)
         self.repositories: dict[str, Repository] = {}
         self.blobs: dict[str, bytes] = {}
         self.faults: list[Fault] = []
@@ -40,6 +41,18 @@ class World:
 
     def __getitem__(self, repository: str) -> Repository:
         return self.repositories[repository]
+
+    @property
+    def now(self) -> datetime:
+        return self._clock()
+
+    @now.setter
+    def now(self, moment: datetime) -> None:
+        self.follow(lambda: moment)
+
+    def follow(self, clock: Callable[[], datetime]) -> None:
+        """From now on it is as late as the clock says."""
+        self._clock = clock
 
     def copy(self) -> Self:
         """The same world again, to be changed alone."""
