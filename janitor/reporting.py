@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
 
 import msgspec
 
@@ -20,8 +21,10 @@ from janitor.core.report import (
 )
 from janitor.core.tally import Counts, exit_code
 from janitor.core.use import InUse
+from janitor.files.atomic import replacing
 from janitor.planning import Plan
 from janitor.premises import Opened
+from janitor.reports import renderer
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +65,16 @@ def make_report(
         in_use=_use_report(in_use, opened, plan),
         errors=facts.errors,
     )
+
+
+def write_report(path: str, report: Report, outcomes: Iterable[Outcome]) -> None:
+    """Write a report in the form that its suffix names; what was there stays until all is written.
+
+    Errors: FileError; UsageError of a suffix that names none.
+    """
+    with replacing(Path(path)) as stream:
+        for text in renderer(path)(report, outcomes):
+            stream.write(text.encode())
 
 
 def planned_outcomes(plan: Plan) -> Iterator[Outcome]:

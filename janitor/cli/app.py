@@ -12,6 +12,7 @@ COMMANDS = (
     Row(name="apply", section="Clean", help="Carry out what a saved plan and a fresh one both hold."),
     Row(name="undo", section="Clean", help="Show what of a run can come back; with --restore, put it back."),
     Row(name="inventory", section="Clean", help="Write down what the registries hold."),
+    Row(name="report", section="Clean", help="Show saved reports again, several as one."),
     Row(name="demo", section="Clean", help="See all of it on a sample registry in a local folder."),
     Row(
         name="check", section="Policies", help="Say whether policy files are right, and what is odd in them."

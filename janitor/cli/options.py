@@ -282,6 +282,14 @@ def check_files(ctx: click.Context, *written: str, reports: tuple[str, ...]) -> 
             raise click.UsageError(f"{path} would be written twice: give each file a name of its own", ctx)
 
 
+def check_apart(ctx: click.Context, *, read: tuple[str, ...], written: tuple[str, ...]) -> None:
+    """Refuse to write over what is read."""
+    places = {os.path.realpath(path) for path in read}
+    for path in written:
+        if os.path.realpath(path) in places:
+            raise click.UsageError(f"{path} is read, and would be written over: give another name", ctx)
+
+
 def _all(function: _F, *options: Callable[[_F], _F]) -> _F:
     """Apply decorators so that help shows them in this order."""
     for each in reversed(options):

@@ -7,7 +7,7 @@ import gc
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,12 +15,15 @@ from janitor import log
 from janitor.cli.progress import showing
 from janitor.cli.signals import stopping
 from janitor.cli.terminal import look, say
+from janitor.core.overview import overview, sums
 from janitor.core.report import OutcomeKind
+from janitor.files.reportset import read_reports
 from janitor.inventorying import write_inventory
 from janitor.progress import Progress
+from janitor.reporting import write_report
 from janitor.reports.console import clean, render
 from janitor.run import RunResult, run
-from janitor.settings import Settings, Stop
+from janitor.settings import Settings, Stop, check_writable
 
 if TYPE_CHECKING:
     from janitor.undoing import Undone
@@ -57,6 +60,21 @@ def show(result: RunResult, output: Output, *, now: datetime | None = None) -> N
             counted=result.sums(),
         )
     )
+
+
+def show_again(saved: Sequence[str], written: Sequence[str], output: Output) -> int:
+    """Show saved reports, several as one, after writing them in other forms; give the exit code."""
+    log.configure(log.Format(output.log_format), verbose=output.verbose, quiet=output.quiet)
+    check_writable(written)
+    found = read_reports(saved)
+    for path in written:
+        write_report(path, found.report, found.outcomes())
+    notes = tuple(f"{path} holds no single images, so none are shown" for path in found.without_images)
+    how = look(os.environ, verbose=output.verbose, quiet=output.quiet, notes=notes)
+    counted = sums(overview(found.report, (), most=0, each=0)) if found.without_images else None
+    now = found.report.started_at
+    say(render(found.report, found.outcomes(), now=now, look=how, counted=counted))
+    return 0
 
 
 def take_inventory(settings: Settings, path: str, output: Output) -> int:

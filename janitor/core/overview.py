@@ -15,7 +15,7 @@ import msgspec
 
 from janitor.core.legible import number
 from janitor.core.plan import ActionKind, RepositoryState
-from janitor.core.report import Outcome, OutcomeKind, Report, RepositoryReport
+from janitor.core.report import Outcome, OutcomeKind, Report, RepositoryReport, Sums
 from janitor.core.units import format_size
 
 DELETING = "delete"
@@ -187,6 +187,16 @@ def overview(report: Report, outcomes: Iterable[Outcome], *, most: int, each: in
     if not found.listed:
         _estimate(report, found)
     return found
+
+
+def sums(seen: Overview) -> Sums:
+    """Count as the terminal does."""
+    return Sums(
+        going={action: seen.fates[fate] for action, fate in _FATES.items()},
+        size=seen.total.size,
+        unsized=seen.total.unsized,
+        stopped=seen.fates[Fate.STOPPED],
+    )
 
 
 def _of_rules(found: Overview, outcome: Outcome) -> list[Share]:

@@ -8,9 +8,9 @@ plan's line with ``outcome`` and ``detail``. Outcomes are never held as a whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -68,6 +68,16 @@ class _ActionLine(Action, frozen=True, kw_only=True, gc=False):
     detail: str | None = None
 
 
+Place = tuple[str, str]
+
+# The lines of which there are many, each with what it is in a report.
+_PARTS: Mapping[type[Any], type[Any]] = {
+    _RegistryLine: RegistryReport,
+    _RepositoryLine: RepositoryReport,
+    _UnselectedLine: Unselected,
+    _ErrorLine: ErrorReport,
+}
+
 _Line = _ReportLine | _RegistryLine | _RepositoryLine | _UnselectedLine | _UseLine | _ErrorLine | _ActionLine
 _T = TypeVar("_T")
 
@@ -79,22 +89,32 @@ _MAX_LINE = 64 * 2**20
 
 
 class ReportFile:
-    """A report that was read; ``.jsonl`` gives the outcomes too, and is read again for them."""
+    """A report that was read; ``.jsonl`` gives the outcomes too, and is read again for them.
 
-    def __init__(self, path: Path, report: Report, *, has_outcomes: bool) -> None:
+    ``places`` are where the outcomes of each (registry, repository) begin, in bytes.
+    """
+
+    def __init__(self, path: Path, report: Report, places: Mapping[Place, Sequence[int]] | None) -> None:
         self.report = report
-        self.has_outcomes = has_outcomes
+        self.has_outcomes = places is not None
+        self.places = places or {}
         self._path = path
 
     def outcomes(self) -> Iterator[Outcome]:
         """Every outcome in the order of the file; of a ``.json`` document none. Raises FileError."""
         if not self.has_outcomes:
             return
-        for line in _lines(self._path):
+        for _, line in _lines(self._path):
             if isinstance(line, _ActionLine):
-                # convert() takes no UNSET for what may be absent.
-                action = Action(**{name: getattr(line, name) for name in Action.__struct_fields__})
-                yield Outcome(action=action, outcome=line.outcome, detail=line.detail)
+                yield _outcome(line)
+
+    def outcomes_of(self, place: Place) -> Iterator[Outcome]:
+        """The outcomes of one (registry, repository), as :meth:`outcomes` has them. Raises FileError."""
+        for start in self.places.get(place, ()):
+            for _, line in _lines(self._path, start):
+                if not isinstance(line, _ActionLine) or _place(line) != place:
+                    break
+                yield _outcome(line)
 
 
 def read_report(path: Path) -> ReportFile:
@@ -103,7 +123,7 @@ def read_report(path: Path) -> ReportFile:
         with path.open("rb") as stream:
             first = stream.readline(_MAX_LINE)
             if _begins_lines(first):
-                return ReportFile(path, _assembled(path), has_outcomes=True)
+                return ReportFile(path, *_assembled(path))
             report = _document.decode(first + stream.read())
     except OSError as error:
         raise FileError(f"{path} can't be read: {error.strerror or error}") from error
@@ -111,7 +131,7 @@ def read_report(path: Path) -> ReportFile:
         raise FileError(f"{path}: is no report that `janitor run --report` wrote: {error}") from error
     if report.version != VERSION:
         raise FileError(f"{path}: is a report of version {report.version}; this program reads {VERSION}")
-    return ReportFile(path, report, has_outcomes=False)
+    return ReportFile(path, report, None)
 
 
 def _as(kind: type[_T], value: msgspec.Struct) -> _T:
@@ -125,42 +145,56 @@ def _begins_lines(first: bytes) -> bool:
         return False
 
 
-def _assembled(path: Path) -> Report:
+def _place(line: _ActionLine) -> Place:
+    return line.registry, line.repository
+
+
+def _outcome(line: _ActionLine) -> Outcome:
+    # convert() takes no UNSET for what may be absent.
+    action = Action(**{name: getattr(line, name) for name in Action.__struct_fields__})
+    return Outcome(action=action, outcome=line.outcome, detail=line.detail)
+
+
+def _assembled(path: Path) -> tuple[Report, dict[Place, list[int]]]:
     head: _ReportLine | None = None
-    registries, repositories, unselected, errors = [], [], [], []
     in_use = UseReport()
-    for line in _lines(path):
+    lists: dict[type[Any], list[Any]] = {part: [] for part in _PARTS.values()}
+    places: dict[Place, list[int]] = {}
+    last: Place | None = None
+    for start, line in _lines(path):
         match line:
             case _ReportLine():
                 head = line
-            case _RegistryLine():
-                registries.append(_as(RegistryReport, line))
-            case _RepositoryLine():
-                repositories.append(_as(RepositoryReport, line))
-            case _UnselectedLine():
-                unselected.append(_as(Unselected, line))
             case _UseLine():
                 in_use = _as(UseReport, line)
-            case _ErrorLine():
-                errors.append(_as(ErrorReport, line))
+            case _ActionLine():
+                if _place(line) != last:
+                    last = _place(line)
+                    places.setdefault(last, []).append(start)
+            case _:
+                part = _PARTS[type(line)]
+                lists[part].append(_as(part, line))
     if head is None:
         raise FileError(f"{path}: changed while it was read")
     if head.version != VERSION:
         raise FileError(f"{path}:1: is a report of version {head.version}; this program reads {VERSION}")
     values = {name: getattr(head, name) for name in head.__struct_fields__}
-    return Report(
-        registries=tuple(registries),
-        repositories=tuple(repositories),
-        unselected=tuple(unselected),
+    report = Report(
+        registries=tuple(lists[RegistryReport]),
+        repositories=tuple(lists[RepositoryReport]),
+        unselected=tuple(lists[Unselected]),
         in_use=in_use,
-        errors=tuple(errors),
+        errors=tuple(lists[ErrorReport]),
         **values,
     )
+    return report, places
 
 
-def _lines(path: Path) -> Iterator[_Line]:
+def _lines(path: Path, start: int = 0) -> Iterator[tuple[int, _Line]]:
+    """Yield each line with the byte at which it begins, from such a byte on."""
     try:
         with path.open("rb") as stream:
+            stream.seek(start)
             number = 0
             while raw := stream.readline(_MAX_LINE):
                 number += 1
@@ -172,10 +206,11 @@ def _lines(path: Path) -> Iterator[_Line]:
                     line = _decoder.decode(raw)
                 except (msgspec.MsgspecError, UnicodeDecodeError) as error:
                     raise FileError(f"{path}:{number}: is no line of a report: {error}") from error
-                if (number == 1) != isinstance(line, _ReportLine):
+                if (number == 1 and not start) != isinstance(line, _ReportLine):
                     raise FileError(
                         f'{path}:{number}: a report\'s first line, and no other, has "kind":"report"'
                     )
-                yield line
+                yield start, line
+                start += len(raw)
     except OSError as error:
         raise FileError(f"{path} can't be read: {error.strerror or error}") from error

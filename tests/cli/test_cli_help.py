@@ -40,7 +40,9 @@ def test_an_overview_that_can_not_be_written_is_told_in_one_line() -> None:
     assert "standard output can't be written" in done.stderr
 
 
-@pytest.mark.parametrize("args", [[], ["run"], ["inventory"], ["check"], ["test"], ["schema"], ["demo"]])
+@pytest.mark.parametrize(
+    "args", [[], ["run"], ["inventory"], ["report"], ["check"], ["test"], ["schema"], ["demo"]]
+)
 def test_help_loads_nothing_but_click(args: list[str]) -> None:
     script = (
         "import sys\n"
