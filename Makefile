@@ -11,7 +11,7 @@ JOBS ?= auto
 PEERS := chromium docker-registry kubectl openssl promtool skopeo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long check format docs manifests requirements peers bench setup clean
+.PHONY: help demo test test-long image-test check format docs manifests requirements peers bench setup clean
 
 help:  ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -24,6 +24,10 @@ test: $(READY)  ## every test; the last line says which real programs were missi
 
 test-long: $(READY)  ## every test, the laws on ten times as many examples
 	@HYPOTHESIS_PROFILE=long $(BIN)/pytest -n $(JOBS) --timeout=3600
+
+# Of its own, since it needs root and fetches packages: make peers PEERS="buildah mmdebstrap" brings its programs.
+image-test: $(READY)  ## build the image, without an engine, and run it as a cluster would
+	@JANITOR_REQUIRE_PEERS=1 $(BIN)/pytest -q tests/deploy/built_image.py
 
 check: $(READY)  ## all that is asked of a change besides the tests
 	$(BIN)/ruff format --check .
