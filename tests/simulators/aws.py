@@ -1,7 +1,8 @@
 """What AWS asks of every request: a signature of known credentials, for this service and region; and STS.
 
 Signatures are not worked out again, their scope is: a request that was signed for another service or region,
-by unknown keys, or by keys of a session without its token, is refused as AWS refuses it.
+by unknown keys, or by keys of a session without its token, is refused as AWS refuses it. A door that is open
+to anybody asks no more than that a signature is well-formed and of the service.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -44,6 +46,12 @@ def reply(document: Mapping[str, Any]) -> Answer:
     return Answer(headers={"Content-Type": "application/x-amz-json-1.1"}, body=json.dumps(document).encode())
 
 
+def identified(answer: Answer) -> Answer:
+    """With the id that every answer of AWS has, for its support."""
+    headers = {"x-amzn-RequestId": str(uuid.uuid4()), **answer.headers}
+    return msgspec.structs.replace(answer, headers=headers)
+
+
 class Role(msgspec.Struct, frozen=True, kw_only=True):
     """A role that may be taken on. ``uses``: requests until its credentials have expired."""
 
@@ -61,10 +69,15 @@ class Credentials(msgspec.Struct, kw_only=True):
 
 
 class Door:
-    """Who may come in, and by which role; ``taken_on``: how often. ``callers``: who came, STS aside."""
+    """Who may come in, and by which role; ``taken_on``: how often. ``callers``: who came, STS aside.
+
+    ``anybody``: all keys and roles are known. ``anywhere``: every region is this one; ``region`` is the last
+    caller's.
+    """
 
     def __init__(self, *, region: str, roles: tuple[Role, ...] = (), arn: str | None = None) -> None:
         self.region = region
+        self.anybody = self.anywhere = False
         self.roles = {role.arn: role for role in roles}
         self.keys: dict[str, Credentials] = {
             "AKIDTEST": Credentials(arn=arn or f"arn:aws:iam::{ACCOUNT}:user/janitor")
@@ -74,18 +87,17 @@ class Door:
 
     def come_in(self, request: Request, service: str) -> Credentials:
         """Whose request it is; raises Refusal."""
-        found = _AUTHORIZATION.fullmatch(request.headers.get("authorization", ""))
-        if found is None:
-            raise Refusal("MissingAuthenticationTokenException", "Missing Authentication Token", 403)
+        found = _signed(request)
+        if self.anywhere:
+            self.region = found["region"]
         if (found["region"], found["service"]) != (self.region, service):
             message = f"Credential should be scoped to a valid region: {found['region']}/{found['service']}"
             # The real message goes on with all that was signed, a session's token included.
             raise Refusal("InvalidSignatureException", f"{message}\n\nx-amz-security-token:SECRET", 403)
-        signed = set(found["signed"].split(";"))
-        if not {"host", "x-amz-date"} | {"x-amz-target"} & request.headers.keys() <= signed:
-            raise Refusal("IncompleteSignature", f"not signed: {found['signed']}", 403)
         credentials = self.keys.get(found["key"])
-        if credentials is None or credentials.token != request.headers.get("x-amz-security-token"):
+        if self.anybody and (credentials is None or credentials.token is None):
+            credentials = self.keys["AKIDTEST"]
+        elif credentials is None or credentials.token != request.headers.get("x-amz-security-token"):
             message = "The security token included in the request is invalid."
             raise Refusal("UnrecognizedClientException", message)
         if credentials.uses is not None:
@@ -99,11 +111,14 @@ class Door:
         return credentials
 
     def sts(self, request: Request) -> Answer:
-        """The two operations of STS that a client needs to know who it is, and to be another."""
-        form = parse_qs(request.body.decode())
-        action = form["Action"][0]
+        """The operations of STS that a client needs to know who it is, and to be another."""
+        form = {**request.query, **parse_qs(request.body.decode())}
+        action = form.get("Action", [""])[0]
         try:
-            told = self._told(self.come_in(request, "sts"), action, form)
+            if action == "AssumeRoleWithWebIdentity":  # what is signed is the token that it brings
+                told = self._assume_by_identity(form)
+            else:
+                told = self._told(self.come_in(request, "sts"), action, form)
         except Refusal as exc:
             error = f"<Error><Type>Sender</Type><Code>{exc.code}</Code><Message>{exc}</Message></Error>"
             return _xml(f"<ErrorResponse {_XMLNS}>{error}</ErrorResponse>", exc.status)
@@ -118,18 +133,25 @@ class Door:
         account = caller.arn.split(":")[4]
         return f"<Arn>{caller.arn}</Arn><UserId>AIDA</UserId><Account>{account}</Account>"
 
+    def _assume_by_identity(self, form: Mapping[str, list[str]]) -> str:
+        """For a pod's token, which is good wherever anybody's is."""
+        if not self.anybody or not form.get("WebIdentityToken"):
+            raise Refusal("InvalidIdentityToken", "No OpenIDConnect provider found in your account")
+        return self._assume(form)
+
     def _assume(self, form: Mapping[str, list[str]]) -> str:
-        arn = form["RoleArn"][0]
+        arn = form.get("RoleArn", [""])[0]
         role = self.roles.get(arn)
+        if self.anybody and _ROLE.fullmatch(arn):
+            role = Role(arn=arn, external_id=form.get("ExternalId", [None])[0])
         if role is None or role.external_id != form.get("ExternalId", [None])[0]:
             message = f"User is not authorized to perform: sts:AssumeRole on resource: {arn}"
             raise Refusal("AccessDenied", message, 403)
         self.taken_on += 1
         key, token = f"ASIA{self.taken_on:08}", f"session-{self.taken_on}"
         _, _, _, _, account, name = arn.split(":")
-        session = (
-            f"arn:aws:sts::{account}:assumed-role/{name.rpartition('/')[2]}/{form['RoleSessionName'][0]}"
-        )
+        called = form.get("RoleSessionName", ["session"])[0]
+        session = f"arn:aws:sts::{account}:assumed-role/{name.rpartition('/')[2]}/{called}"
         self.keys[key] = Credentials(arn=session, token=token, uses=role.uses)
         # Of what ends in a minute the client takes a new one before each request; else it lasts an hour.
         life = timedelta(hours=1) if role.uses is None else timedelta(minutes=1)
@@ -141,6 +163,22 @@ class Door:
         )
 
 
+def _signed(request: Request) -> re.Match[str]:
+    """What a request's signature says; raises Refusal where it has none, or one that covers too little."""
+    said = request.headers.get("authorization", "")
+    if not said:
+        raise Refusal("MissingAuthenticationTokenException", "Missing Authentication Token", 403)
+    found = _AUTHORIZATION.fullmatch(said)
+    if found is None:
+        message = "Authorization header requires 'Credential', 'SignedHeaders' and 'Signature' parameters"
+        raise Refusal("IncompleteSignature", message, 403)
+    signed = set(found["signed"].split(";"))
+    if not {"host", "x-amz-date"} | {"x-amz-target"} & request.headers.keys() <= signed:
+        raise Refusal("IncompleteSignature", f"not signed: {found['signed']}", 403)
+    return found
+
+
+_ROLE = re.compile(r"arn:[^:]+:iam::\d{12}:role/[^:]+")
 _XMLNS = 'xmlns="https://sts.amazonaws.com/doc/2011-06-15/"'
 
 

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tests.simulators.aws import Door, Pages, Refusal, Role, parameters, reply
+from tests.simulators.aws import Door, Pages, Refusal, Role, identified, parameters, reply
 from tests.simulators.server import Answer, Request, Server
 from tests.simulators.truth import Fault, FaultKind
 from tests.simulators.world import World
@@ -70,6 +70,9 @@ class AwsServer(Server):
         return [each for each in self.requests if self.operation(each) == operation]
 
     def answer(self, request: Request) -> Answer:
+        return identified(self._told(request))
+
+    def _told(self, request: Request) -> Answer:
         if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
             return self.door.sts(request)
         try:
@@ -103,7 +106,7 @@ class AwsServer(Server):
     def _answer(self, request: Request) -> Answer:
         name = self.operation(request)
         if name is None:
-            raise Refusal("UnknownOperationException", "no such operation", 404)
+            raise Refusal("UnknownOperationException", "no such operation", self.unknown_status)
         caller = self.door.come_in(request, self.service).arn
         self.used.add(name)
         if name in self.denied:
@@ -117,7 +120,7 @@ class AwsServer(Server):
             self.before.pop(name)()
         return reply(self.perform(name, request))
 
-    denied_status = 400
+    denied_status = unknown_status = 400
 
 
 class Json11Server(AwsServer):
@@ -129,7 +132,7 @@ class Json11Server(AwsServer):
     def operation(self, request: Request) -> str | None:
         if request.method != "POST" or request.path != "/":
             return None
-        if request.headers.get("content-type") != "application/x-amz-json-1.1":
+        if request.headers.get("content-type", "").partition(";")[0] != "application/x-amz-json-1.1":
             return None
         prefix, dot, name = request.headers.get("x-amz-target", "").rpartition(".")
         return name if dot and prefix == self.target and name in self.operations else None

@@ -22,12 +22,14 @@ from tests.simulators.aws import (
     Refusal,
     Role,
     bounded,
+    identified,
     invalid,
     only,
     parameters,
     reply,
     shuffled,
 )
+from tests.simulators.ecr_desk import Desk, EcrRegistry
 from tests.simulators.server import Answer, Request, Server
 from tests.simulators.started import Started
 from tests.simulators.truth import Fault, FaultKind, Held, Repository
@@ -73,7 +75,6 @@ class EcrServer(Server):
         port: int = 0,
     ) -> None:
         self.account = ACCOUNT
-        self.region = region
         self.door = Door(region=region, roles=roles, arn=arn)
         self.pages = Pages(page)
         self.mutability: dict[str, str] = {}
@@ -90,7 +91,7 @@ class EcrServer(Server):
         self.statuses: dict[str, str] = {}
         self.used: set[str] = set()
         self.activating: dict[tuple[str, str], datetime] = {}
-        self.operations: Mapping[str, Callable[[Parameters], Mapping[str, Any]]] = {
+        self.operations: dict[str, Callable[[Parameters], Mapping[str, Any]]] = {
             "BatchDeleteImage": self._batch_delete,
             "BatchGetImage": self._batch_get,
             "DescribeImages": self._describe_images,
@@ -102,8 +103,14 @@ class EcrServer(Server):
             "PutImage": self._put_image,
             "UpdateImageStorageClass": self._update_class,
         }
+        self.desk = Desk(self)
+        self.operations |= self.desk.operations
         self._caller = ""
         super().__init__(world, port=port)
+
+    @property
+    def region(self) -> str:
+        return self.door.region
 
     def called(self, request: Request) -> str:
         """An operation and its repository: all of them are a POST of the root."""
@@ -117,6 +124,9 @@ class EcrServer(Server):
         return [parameters(each) for each in self.requests if self.called(each).startswith(f"{operation} ")]
 
     def answer(self, request: Request) -> Answer:
+        return identified(self._told(request))
+
+    def _told(self, request: Request) -> Answer:
         if request.path.startswith(_BLOBS):
             return self._blob(request)
         if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
@@ -152,7 +162,7 @@ class EcrServer(Server):
     def _answer(self, request: Request) -> Answer:
         if request.method != "POST" or request.path != "/":
             raise Refusal("UnknownOperationException", "no such path", 404)
-        if request.headers.get("content-type") != "application/x-amz-json-1.1":
+        if request.headers.get("content-type", "").partition(";")[0] != "application/x-amz-json-1.1":
             raise Refusal("SerializationException", "no JSON 1.1")
         target = request.headers.get("x-amz-target", "")
         operation = self.operations.get(target.removeprefix(_TARGET))
@@ -168,6 +178,8 @@ class EcrServer(Server):
             raise Refusal(self.refused[name], "refused")
         if name in self.said:
             return Answer(body=self.said[name].replace(b"%d", b"%d" % len(self.requests)))
+        if self.door.anybody:  # each has the registry, whichever account is asked about
+            self.account = asked.get("registryId") or self._caller.split(":")[4]
         if asked.get("registryId", self.account) != self.account:
             raise Refusal("RepositoryNotFoundException", f"no registry {asked['registryId']}")
         if name in self.before:
@@ -179,12 +191,12 @@ class EcrServer(Server):
         if names is not None:
             only(asked, "repositoryNames", "nextToken", "maxResults")
             for name in bounded(names, "repositoryNames", 100):
-                self._repository(name)
-            return {"repositories": [self._described(name) for name in names]}
+                self.found(name)
+            return {"repositories": [self.described(name) for name in names]}
         page, token = self.pages.page(sorted(self.world.repositories, key=shuffled), asked, "repositories")
-        return {"repositories": [self._described(name) for name in page], **token}
+        return {"repositories": [self.described(name) for name in page], **token}
 
-    def _described(self, name: str) -> Mapping[str, Any]:
+    def described(self, name: str) -> Mapping[str, Any]:
         return {
             "repositoryArn": f"arn:aws:ecr:{self.region}:{self.account}:repository/{name}",
             "registryId": self.account,
@@ -197,18 +209,18 @@ class EcrServer(Server):
         }
 
     def _describe_images(self, asked: Parameters) -> Mapping[str, Any]:
-        name, place = self._repository(asked.get("repositoryName"))
+        name, place = self.found(asked.get("repositoryName"))
         digests = self._chosen(name, place, asked)
         if "imageIds" in asked:
             only(asked, "imageIds", "nextToken", "maxResults")
-            found = [self._find(name, place, each) for each in _ids(asked)]
+            found = [self.digest_of(name, place, each) for each in _ids(asked)]
             # One that is missing fails the whole, and only the first is named.
             return {"imageDetails": [self._detail(name, place, digest) for digest in dict.fromkeys(found)]}
         page, token = self.pages.page(digests, asked, f"images {name} {asked.get('filter')}")
         return {"imageDetails": [self._detail(name, place, digest) for digest in page], **token}
 
     def _list_images(self, asked: Parameters) -> Mapping[str, Any]:
-        name, place = self._repository(asked.get("repositoryName"))
+        name, place = self.found(asked.get("repositoryName"))
         entries = [
             entry
             for digest in self._chosen(name, place, asked)
@@ -269,13 +281,13 @@ class EcrServer(Server):
         return "ACTIVATING" if restored and self.world.now < restored + ACTIVATION else "ACTIVE"
 
     def _batch_get(self, asked: Parameters) -> Mapping[str, Any]:
-        name, place = self._repository(asked.get("repositoryName"))
+        name, place = self.found(asked.get("repositoryName"))
         accepted = bounded(asked.get("acceptedMediaTypes", [content.DOCKER_IMAGE]), "acceptedMediaTypes", 100)
         images: list[Mapping[str, Any]] = []
         failures: list[Mapping[str, Any]] = []
         for each in _ids(asked):
             try:
-                digest = self._find(name, place, each)
+                digest = self.digest_of(name, place, each)
             except Refusal:
                 failures.append(_failure(each, "ImageNotFound", "Requested image not found"))
                 continue
@@ -302,7 +314,7 @@ class EcrServer(Server):
         return {"images": images, "failures": failures}
 
     def _batch_delete(self, asked: Parameters) -> Mapping[str, Any]:
-        name, place = self._repository(asked.get("repositoryName"))
+        name, place = self.found(asked.get("repositoryName"))
         # No order within a request is promised: what an index names stays, though the index goes with it.
         named = frozenset(child for held in place.manifests.values() for child in held.children)
         named = named.union(self.lags)
@@ -357,11 +369,11 @@ class EcrServer(Server):
         return None
 
     def _update_class(self, asked: Parameters) -> Mapping[str, Any]:
-        name, place = self._repository(asked.get("repositoryName"))
+        name, place = self.found(asked.get("repositoryName"))
         target = asked.get("targetStorageClass")
         if target not in {"ARCHIVE", "STANDARD"}:
             raise invalid("targetStorageClass", "Member must satisfy enum value set: [ARCHIVE, STANDARD]")
-        digest = self._find(name, place, asked["imageId"])
+        digest = self.digest_of(name, place, asked["imageId"])
         status = self._status(name, place, digest)
         if (status == "ARCHIVED") == (target == "ARCHIVE"):
             raise Refusal("ImageStorageClassUpdateNotSupportedException", f"The image is {status}")
@@ -383,7 +395,7 @@ class EcrServer(Server):
 
     def _put_image(self, asked: Parameters) -> Mapping[str, Any]:
         """Takes back what it once held, and places tags."""
-        name, place = self._repository(asked.get("repositoryName"))
+        name, place = self.found(asked.get("repositoryName"))
         digest, tag = content.sha256(asked["imageManifest"].encode()), asked.get("imageTag")
         if asked.get("imageDigest", digest) != digest:
             raise Refusal("ImageDigestDoesNotMatchException", "the digest does not match the image")
@@ -406,7 +418,7 @@ class EcrServer(Server):
         return {"image": {"registryId": self.account, "repositoryName": name, "imageId": entry}}
 
     def _download_url(self, asked: Parameters) -> Mapping[str, Any]:
-        self._repository(asked.get("repositoryName"))
+        self.found(asked.get("repositoryName"))
         digest = asked["layerDigest"]
         if digest not in self.world.blobs:
             raise Refusal("LayersNotFoundException", f"The layer with digest '{digest}' does not exist")
@@ -436,16 +448,23 @@ class EcrServer(Server):
         name, choice = asked.get("repositoryName"), asked.get("filter")
         return self.pages.token(f"images {name} {choice}" if name else "repositories", "", salt)
 
-    def _repository(self, name: Any) -> tuple[str, Repository]:
+    @staticmethod
+    def named(name: Any) -> str:
+        """A name as repositories have; raises Refusal."""
         if not isinstance(name, str) or not 2 <= len(name) <= 256 or not _NAME.fullmatch(name):
             raise invalid("repositoryName", "Member must satisfy regular expression pattern")
+        return name
+
+    def found(self, name: Any) -> tuple[str, Repository]:
+        """A repository that is there; raises Refusal."""
+        name = self.named(name)
         place = self.world.repositories.get(name)
         if place is None:
             where = f"does not exist in the registry with id '{self.account}'"
             raise Refusal("RepositoryNotFoundException", f"The repository with name '{name}' {where}")
         return name, place
 
-    def _find(self, name: str, place: Repository, each: Parameters) -> str:
+    def digest_of(self, name: str, place: Repository, each: Parameters) -> str:
         """The digest that an id names; raises Refusal as ECR says it."""
         digest, tag = each.get("imageDigest"), each.get("imageTag")
         found = place.tags.get(tag) if tag is not None else digest
@@ -458,9 +477,15 @@ class EcrServer(Server):
 
 @contextmanager
 def serve(world: World, port: int, flavour: str | None) -> Iterator[Started]:
-    """The server that is started by hand; a flavour is a region."""
-    with EcrServer(world, page=1000, region=flavour or REGION, port=port) as server:
-        yield Started(address=server.address, facts={"region": server.region, "account": ACCOUNT})
+    """The servers that are started by hand. A flavour is the only region; without it every region will do."""
+    with (
+        EcrServer(world, page=1000, region=flavour or REGION, port=port) as server,
+        EcrRegistry(world) as registry,
+    ):
+        server.door.anybody, server.door.anywhere = True, flavour is None
+        server.desk.proxy = registry.address
+        facts = {"registry_endpoint": registry.address, "region": server.region, "account": ACCOUNT}
+        yield Started(address=server.address, facts=facts)
 
 
 def _ids(asked: Parameters) -> Sequence[Parameters]:

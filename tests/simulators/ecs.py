@@ -189,12 +189,14 @@ class EcsServer(Json11Server):
         self.ecs = region or Region()
         self.unread: dict[str, str] = {}
         self.operations = {
+            "DescribeClusters": self._describe_clusters,
             "DescribeServiceDeployments": self._describe_deployments,
             "DescribeServiceRevisions": self._describe_revisions,
             "DescribeServices": self._describe_services,
             "DescribeTaskDefinition": self._describe_definition,
             "DescribeTasks": self._describe_tasks,
             "ListClusters": self._list_clusters,
+            "ListTaskDefinitions": self._list_definitions,
             "ListServiceDeployments": self._list_deployments,
             "ListServices": self._list_services,
             "ListTasks": self._list_tasks,
@@ -203,6 +205,19 @@ class EcsServer(Json11Server):
 
     def _list_clusters(self, asked: Parameters) -> Document:
         return self._listed("clusterArns", list(self.ecs.clusters), asked, "clusters", usual=100)
+
+    def _list_definitions(self, asked: Parameters) -> Document:
+        family = asked.get("familyPrefix")
+        arns = [
+            arn for arn, each in self.ecs.definitions.items() if family is None or each["family"] == family
+        ]
+        return self._listed("taskDefinitionArns", arns, asked, f"definitions {family}", usual=100)
+
+    def _describe_clusters(self, asked: Parameters) -> Document:
+        # The one cluster that isn't said.
+        return self._described(
+            "clusters", self.ecs.clusters, {"clusters": ["default"], **asked}, "clusters", 100
+        )
 
     def _list_services(self, asked: Parameters) -> Document:
         cluster = self._cluster(asked)
@@ -363,4 +378,5 @@ def serve(world: World, port: int, flavour: str | None) -> Iterator[Started]:
     """The server that is started by hand; the world gives its faults alone."""
     only_one("ECS", flavour)
     with EcsServer(sample(), page=100, world=world, port=port) as server:
+        server.door.anybody = server.door.anywhere = True
         yield Started(address=server.address, facts={"region": server.region, "account": ACCOUNT})

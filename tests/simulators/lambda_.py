@@ -22,7 +22,7 @@ from tests.simulators.world import World
 LATEST = "$LATEST"
 MOST_LISTED = 50  # of a page, whatever is asked for
 
-_PATH = re.compile(r"/2015-03-31/functions(?:/(?P<name>[^/]*))?/?")
+_PATH = re.compile(r"/2015-03-31/functions(?:/(?P<name>[^/]+)(?P<versions>/versions)?)?/?")
 
 
 class Functions:
@@ -73,6 +73,7 @@ class LambdaServer(AwsServer):
     service = "lambda"
     token = "NextMarker"
     denied_status = 403
+    unknown_status = 404
 
     def __init__(
         self,
@@ -90,6 +91,8 @@ class LambdaServer(AwsServer):
         found = _PATH.fullmatch(request.target.partition("?")[0])
         if request.method != "GET" or found is None:
             return None
+        if found["versions"]:
+            return "ListVersionsByFunction"
         return "GetFunction" if found["name"] else "ListFunctions"
 
     def refusal(self, refused: Refusal) -> Answer:
@@ -106,21 +109,38 @@ class LambdaServer(AwsServer):
         return Answer(status=status, headers=headers, body=body)
 
     def perform(self, operation: str, request: Request) -> Document:
+        if operation == "ListVersionsByFunction":
+            return self._list_versions(request)
         return self._list(request) if operation == "ListFunctions" else self._get(request)
 
     def _list(self, request: Request) -> Document:
         which = request.asked("FunctionVersion")
         if which not in {None, "ALL"}:
             raise _invalid(f"Value '{which}' at 'functionVersion' failed to satisfy constraint: [ALL]")
-        most = int(request.asked("MaxItems") or MOST_LISTED)
+        keys = [key for key in self.functions.versions if which == "ALL" or key[1] == LATEST]
+        page, marker = self._page(request, keys, f"functions {which}")
+        listed = [self._listed(*key, qualified=which == "ALL") for key in page]
+        return {"Functions": listed, "NextMarker": marker}
+
+    def _list_versions(self, request: Request) -> Document:
+        name = unquote(request.target.partition("?")[0].split("/")[3])
+        keys = [key for key in self.functions.versions if key[0] == name]
+        if not keys:
+            raise self._missing(name, LATEST)
+        page, marker = self._page(request, keys, f"versions {name}")
+        return {"Versions": [self._listed(*key, qualified=True) for key in page], "NextMarker": marker}
+
+    def _page(
+        self, request: Request, keys: list[tuple[str, str]], query: str
+    ) -> tuple[list[tuple[str, str]], str | None]:
+        asked = request.asked("MaxItems") or str(MOST_LISTED)
+        most = int(asked) if asked.isdigit() else 0
         if not 1 <= most <= 10_000:
             raise _invalid("Value at 'maxItems' failed to satisfy constraint: less than or equal to 10000")
         marker = request.asked("Marker")
-        keys = [json.dumps(key) for key in self.functions.versions if which == "ALL" or key[1] == LATEST]
-        asked = {"maxResults": min(most, MOST_LISTED)} | ({} if marker is None else {"nextToken": marker})
-        page, token = self.pages.page(sorted(keys, key=shuffled), asked, f"functions {which}")
-        listed = [self._listed(*json.loads(key), qualified=which == "ALL") for key in page]
-        return {"Functions": listed, "NextMarker": token.get("nextToken")}
+        turn = {"maxResults": min(most, MOST_LISTED)} | ({} if marker is None else {"nextToken": marker})
+        page, token = self.pages.page(sorted(map(json.dumps, keys), key=shuffled), turn, query)
+        return [(name, version) for name, version in map(json.loads, page)], token.get("nextToken")
 
     def _listed(self, name: str, version: str, *, qualified: bool) -> Document:
         """A configuration: without the code, and of no version in particular unless all are listed."""
@@ -133,9 +153,12 @@ class LambdaServer(AwsServer):
         version = request.asked("Qualifier") or LATEST
         document = self.functions.versions.get((name, version))
         if document is None:
-            arn = f"{self.functions.prefix}:{name}" + (f":{version}" if version != LATEST else "")
-            raise Refusal("ResourceNotFoundException", f"Function not found: {arn}", 404)
+            raise self._missing(name, version)
         return document
+
+    def _missing(self, name: str, version: str) -> Refusal:
+        arn = f"{self.functions.prefix}:{name}" + (f":{version}" if version != LATEST else "")
+        return Refusal("ResourceNotFoundException", f"Function not found: {arn}", 404)
 
 
 def _invalid(message: str) -> Refusal:
@@ -157,4 +180,5 @@ def serve(world: World, port: int, flavour: str | None) -> Iterator[Started]:
     """The server that is started by hand; the world gives its faults alone."""
     only_one("Lambda", flavour)
     with LambdaServer(sample(), page=MOST_LISTED, world=world, port=port) as server:
+        server.door.anybody = server.door.anywhere = True
         yield Started(address=server.address, facts={"region": server.region, "account": ACCOUNT})

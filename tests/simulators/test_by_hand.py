@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
 
-from tests.simulators.byhand import ask, started
+from tests.simulators.byhand import Hand, ask, started
 
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 
@@ -18,7 +25,7 @@ ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
     [
         ("acr", 1, signal.SIGINT),
         ("dockerhub", 2, signal.SIGTERM),
-        ("ecr", 3, signal.SIGINT),
+        ("ecr", 4, signal.SIGINT),
         ("ecs", 3, signal.SIGTERM),
         ("gar", 4, signal.SIGINT),
         ("ghcr", 4, signal.SIGTERM),
@@ -42,3 +49,96 @@ def test_a_distribution_registry_serves_who_asks(tmp_path: Path) -> None:
         tags = ask(f"{hand.address}/v2/team/app/tags/list", headers={"Authorization": "Basic bWU6bWU="})
         assert tags.json == {"name": "team/app", "tags": ["1"]}
         assert ask(f"{hand.address}/v2/team/none/tags/list").json["errors"][0]["code"] == "NAME_UNKNOWN"
+
+
+@contextmanager
+def aws(hand: Hand, service: str, *, region: str = "ap-south-1", key: str = "AKIAANY") -> Iterator[Any]:
+    """A client of anybody, anywhere."""
+    session = boto3.Session(key, "secret", "token", region_name=region)
+    config = Config(retries={"total_max_attempts": 1})
+    client = session.client(service, endpoint_url=hand.address, config=config)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+ECR = {
+    "team/app": [
+        {"tags": ["1", "2"], "pushed": "20d", "pulled": "3d"},
+        {"tags": ["old"], "pushed": "300d", "archived": "100d"},
+        {"pushed": "30d"},
+    ]
+}
+
+
+def test_ecr_serves_any_keys_of_any_region_and_account(tmp_path: Path) -> None:
+    with started(tmp_path, "ecr", ECR, lines=4) as hand, aws(hand, "ecr") as ecr, aws(hand, "sts") as sts:
+        assert sts.get_caller_identity()["Account"] == hand.facts["account"]
+        pages = ecr.get_paginator("describe_images").paginate(
+            registryId="210987654321", repositoryName="team/app", PaginationConfig={"PageSize": 1}
+        )
+        details = [each for page in pages for each in page["imageDetails"]]
+        assert {each["registryId"] for each in details} == {"210987654321"}
+        assert sorted(each.get("imageTags", []) for each in details) == [[], ["1", "2"]]
+        (repository,) = ecr.describe_repositories()["repositories"]
+        assert repository["repositoryUri"].endswith(".ecr.ap-south-1.amazonaws.com/team/app")
+        tag = {"imageTag": "1"}
+        ecr.start_image_scan(repositoryName="team/app", imageId=tag)
+        ecr.get_waiter("image_scan_complete").wait(repositoryName="team/app", imageId=tag)
+        gone = ecr.batch_delete_image(repositoryName="team/app", imageIds=[tag, {"imageTag": "none"}])
+        assert [each["failureCode"] for each in gone["failures"]] == ["ImageNotFound"]
+        with pytest.raises(ClientError, match="UnknownOperationException") as error:
+            ecr.describe_pull_through_cache_rules()
+        assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+
+
+def test_ecr_gives_a_token_that_its_registry_takes(tmp_path: Path) -> None:
+    with started(tmp_path, "ecr", ECR, lines=4) as hand, aws(hand, "ecr") as ecr:
+        (given,) = ecr.get_authorization_token()["authorizationData"]
+        assert base64.b64decode(given["authorizationToken"]).startswith(b"AWS:")
+        assert given["proxyEndpoint"] == hand.facts["registry_endpoint"]
+        tags = f"{given['proxyEndpoint']}/v2/team/app/tags/list"
+        assert ask(tags).status == 401
+        headers = {"Authorization": f"Basic {given['authorizationToken']}"}
+        assert ask(tags, headers=headers).json["tags"] == ["1", "2", "old"]
+
+
+def test_ecr_is_in_one_region_where_one_is_said(tmp_path: Path) -> None:
+    with started(tmp_path, "ecr", ECR, "--flavour", "eu-north-1", lines=4) as hand:
+        assert hand.facts["region"] == "eu-north-1"
+        with aws(hand, "ecr") as ecr, pytest.raises(ClientError, match="InvalidSignatureException"):
+            ecr.describe_repositories()
+
+
+def test_keys_of_a_role_are_of_its_account(tmp_path: Path) -> None:
+    role = "arn:aws:iam::999999999999:role/any"
+    with started(tmp_path, "ecr", ECR, lines=4) as hand, aws(hand, "sts") as sts:
+        taken = sts.assume_role(RoleArn=role, RoleSessionName="any", ExternalId="any")["Credentials"]
+        session = boto3.Session(
+            taken["AccessKeyId"], taken["SecretAccessKey"], taken["SessionToken"], region_name="eu-west-1"
+        )
+        ecr = session.client("ecr", endpoint_url=hand.address)
+        (repository,) = ecr.describe_repositories()["repositories"]
+        ecr.close()
+        assert repository["registryId"] == "999999999999"
+
+
+def test_ecs_serves_any_keys(tmp_path: Path) -> None:
+    with started(tmp_path, "ecs", lines=3) as hand, aws(hand, "ecs") as ecs:
+        (page,) = ecs.get_paginator("list_services").paginate()
+        (service,) = ecs.describe_services(services=page["serviceArns"])["services"]
+        assert service["serviceName"] == "app"
+        tasks = ecs.list_tasks()["taskArns"]
+        ecs.get_waiter("tasks_running").wait(tasks=tasks, WaiterConfig={"MaxAttempts": 1})
+        assert ecs.describe_clusters()["clusters"][0]["clusterName"] == "default"
+
+
+def test_lambda_serves_any_keys(tmp_path: Path) -> None:
+    with started(tmp_path, "lambda", lines=3) as hand, aws(hand, "lambda") as functions:
+        (page,) = functions.get_paginator("list_functions").paginate()
+        assert {each["FunctionName"] for each in page["Functions"]} == {"report", "resize"}
+        versions = functions.list_versions_by_function(FunctionName="resize")["Versions"]
+        assert {each["Version"] for each in versions} == {"$LATEST", "1"}
+        waiter = functions.get_waiter("function_exists")
+        waiter.wait(FunctionName="resize", WaiterConfig={"MaxAttempts": 1})
