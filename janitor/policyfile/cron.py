@@ -1,23 +1,36 @@
-"""Whether a text looks like a cron expression: five fields with values in their ranges, or a name.
+"""Whether a text is a cron expression: five fields with values in their ranges, or a name.
 
-When an expression is due, ``serve`` knows; here what can't be one is told at its place in the file.
+When an expression is due, ``serve`` knows; here what can't be one, or would never be due, is told at its
+place in the file.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 _NAMES = frozenset({"@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"})
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-# What the field is called, its least and greatest number, and the words for the numbers from the least on.
-_FIELDS: Sequence[tuple[str, int, int, Sequence[str]]] = (
-    ("minute", 0, 59, ()),
-    ("hour", 0, 23, ()),
-    ("day of the month", 1, 31, ()),
-    ("month", 1, 12, _MONTHS),
-    ("day of the week", 0, 7, _WEEKDAYS),
+_LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+
+
+class _Field(NamedTuple):
+    """What a field is called, its least and greatest number, and the words for the numbers from the least."""
+
+    name: str
+    least: int
+    greatest: int
+    words: Sequence[str] = ()
+
+
+_FIELDS = (
+    _Field("minute", 0, 59),
+    _Field("hour", 0, 23),
+    _Field("day of the month", 1, 31),
+    _Field("month", 1, 12, _MONTHS),
+    _Field("day of the week", 0, 7, _WEEKDAYS),
 )
 _PART = re.compile(r"(?:\*|(?P<first>[0-9a-z]{1,3})(?:-(?P<last>[0-9a-z]{1,3}))?)(?:/(?P<step>[0-9]{1,3}))?")
 _MAX_TEXT = 200
@@ -30,22 +43,44 @@ def cron_problem(text: str) -> str:
     fields = text.lower().split()
     if len(text) > _MAX_TEXT or len(fields) != len(_FIELDS):
         return "a cron expression has five fields: minute, hour, day of the month, month, day of the week"
-    for field, (name, least, greatest, words) in zip(fields, _FIELDS, strict=True):
-        for part in field.split(","):
-            if not _is_part(part, least, greatest, words):
-                return f'"{part}" is no {name}, which goes from {least} to {greatest}'
+    numbers: list[set[int]] = []
+    for text_of, field in zip(fields, _FIELDS, strict=True):
+        numbers.append(set())
+        for part in text_of.split(","):
+            meant = _meant(part, field)
+            if isinstance(meant, str):
+                return meant
+            numbers[-1].update(meant)
+    _, _, days, months, _ = numbers
+    # Where neither begins with *, the day of the week alone is enough.
+    both = fields[2].startswith("*") or fields[4].startswith("*")
+    if both and min(days) > max(_LONGEST[month - 1] for month in months):
+        return f"no such month has a day {min(days)}, so that it is never due"
     return ""
 
 
-def _is_part(part: str, least: int, greatest: int, words: Sequence[str]) -> bool:
+def _meant(part: str, field: _Field) -> range | str:
+    """The numbers of a part, or what is wrong with it."""
     found = _PART.fullmatch(part)
-    if found is None or found["step"] == "0":
-        return False
-    numbers = [_number(word, least, words) for word in (found["first"], found["last"]) if word is not None]
-    return all(number is not None and least <= number <= greatest for number in numbers)
+    no = f'"{part}" is no {field.name}, which goes from {field.least} to {field.greatest}'
+    step = 1 if found is None or found["step"] is None else int(found["step"])
+    if found is None or step == 0:
+        return no
+    if found["first"] is None:
+        return range(field.least, field.greatest + 1, step)
+    first = _number(found["first"], field)
+    last = first if found["last"] is None else _number(found["last"], field)
+    if first is None or last is None:
+        return no
+    if last < first:
+        return f'"{part}" goes backwards; {no}'
+    if found["step"] is not None and found["last"] is None:
+        return f'"{part}" has a step and no range: write {first}-{field.greatest}/{step}'
+    return range(first, last + 1, step)
 
 
-def _number(word: str, least: int, words: Sequence[str]) -> int | None:
-    if word in words:
-        return words.index(word) + least
-    return int(word) if word.isdigit() else None
+def _number(word: str, field: _Field) -> int | None:
+    number = field.words.index(word) + field.least if word in field.words else -1
+    if word.isdigit():
+        number = int(word)
+    return number if field.least <= number <= field.greatest else None
