@@ -36,13 +36,13 @@ from janitor.files.spool import KINDS
 from janitor.inuse import collect
 from janitor.listing import Course
 from janitor.log import get_logger
+from janitor.notifying import broken_off, tell
 from janitor.opening import load_policies
 from janitor.planning import Plan, make_plan
 from janitor.premises import Premises
 from janitor.progress import Progress
 from janitor.recovering import recover
-from janitor.reporting import Facts, make_report, planned_outcomes
-from janitor.reports import renderer
+from janitor.reporting import Facts, make_report, planned_outcomes, write_report
 from janitor.settings import Ground, Settings, Stop, check_writable, ground
 
 # Sources of use that were read longer ago are read again before the next repository is changed.
@@ -102,13 +102,40 @@ def run(
     clock: Callable[[], datetime],
     progress: Progress,
 ) -> RunResult:
-    """Plan, delete if asked to, and write the plan and the reports that the settings name.
+    """Plan, delete if asked to, write the plan and the reports that the settings name, and tell of it.
 
-    Errors: UsageError and PolicyError before anything is done; whatever fails later is in the report.
+    Errors: UsageError and PolicyError before anything is done; whatever fails later is in the report. Who is
+    to be told of failures is told of those that end a run without one, too, once its policies are read.
     """
     started = clock()
     run_id = f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     policies = _limited(load_policies(settings.policies, environ), settings)
+    try:
+        return _run(settings, environ, policies, run_id, started, stop=stop, clock=clock, progress=progress)
+    except Exception as error:
+        broken = broken_off(
+            error,
+            run_id=run_id,
+            deleting=settings.delete,
+            policies=policies.files,
+            started_at=started,
+            finished_at=clock(),
+        )
+        tell(policies.notify, broken, environ)
+        raise
+
+
+def _run(
+    settings: Settings,
+    environ: Mapping[str, str],
+    policies: PolicySet,
+    run_id: str,
+    started: datetime,
+    *,
+    stop: Stop,
+    clock: Callable[[], datetime],
+    progress: Progress,
+) -> RunResult:
     check_writable((*settings.reports, *filter(None, (settings.plan,))))
     logger = get_logger()
     logger.info("run.started", run_id=run_id, delete=settings.delete, policies=policies.files)
@@ -181,7 +208,15 @@ def run(
             notes += (f"what was read could not all be kept for the next run: {on.states.trouble}",)
         result = RunResult(report, plan, done, notes)
         logger.info("run.finished", run_id=run_id, exit_code=report.exit_code)
-        _write_down(result, _report_paths(settings, on, run_id), journal, clock)
+        paths = _report_paths(settings, on, run_id)
+        _write_down(result, paths, journal, clock)
+        untold = tell(policies.notify, report, environ)
+        if untold:
+            report = msgspec.structs.replace(report, errors=(*report.errors, *untold))
+            result = RunResult(report, plan, done, notes)
+            # Once more, in the place of what is there, if that can be; a pipe has had its report.
+            with contextlib.suppress(FileError):
+                _write_down(result, [path for path in paths if Path(path).is_file()], None, clock)
         unless_done.pop_all()
         return result
 
@@ -299,9 +334,7 @@ def _write_down(
     troubles: list[FileError] = []
     for path in paths:
         try:
-            with replacing(Path(path)) as stream:
-                for text in renderer(path)(result.report, result.outcomes()):
-                    stream.write(text.encode())
+            write_report(path, result.report, result.outcomes())
         except FileError as error:
             troubles.append(error)
     if journal is not None:

@@ -98,7 +98,7 @@ class Http:
     ``ca_file``: certificates that are trusted beside the system's (or those of ``SSL_CERT_FILE``).
     ``tls``: what an https server is shown and trusted by, instead of that; a proxy is not.
     ``server_name``: what its certificate is for, where that isn't the host of the URL.
-    ``clock``: monotonic seconds, for deadlines.
+    ``clock``: monotonic seconds, for deadlines; ``deadline``: so many for a whole response.
     """
 
     def __init__(
@@ -110,7 +110,9 @@ class Http:
         server_name: str | None = None,
         concurrency: int = 16,
         clock: Callable[[], float] = time.monotonic,
+        deadline: float = DEADLINE_S,
     ) -> None:
+        self._deadline = deadline
         self._proxies = Proxies(environ)
         self._own_tls = tls
         self._server_name = server_name
@@ -157,7 +159,7 @@ class Http:
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, limit: int
     ) -> Response:
         manager = self._manager(url)
-        deadline = self._clock() + DEADLINE_S
+        deadline = self._clock() + self._deadline
         try:
             raw = manager.urlopen(
                 method,
@@ -191,7 +193,7 @@ class Http:
                     break
                 raise Malformed(f"{show(url)} sent more than {limit:,} bytes")
             if self._clock() > deadline:
-                message = f"{show(url)} did not finish its answer within {DEADLINE_S:.0f} s"
+                message = f"{show(url)} did not finish its answer within {self._deadline:.0f} s"
                 raise Trouble(Kind.TRANSIENT, Unreachable(message))
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
