@@ -28,7 +28,23 @@ README = ROOT / "README.md"
 PAGES = [README, *(ROOT / name for name in ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")), *pages()]
 
 # What pages tell people to type besides janitor and make; each is a program of its own.
-FOREIGN = frozenset({"uv tool install ."})
+FOREIGN = frozenset(
+    {
+        "uv tool install .",
+        "docker build -t registry.example.com/janitor:0.1.0 .",
+        "docker push registry.example.com/janitor:0.1.0",
+        "kubectl apply -f cronjob.yaml",
+        "kubectl apply -k deploy/monitoring/cronjob",
+        "kubectl apply -k deploy/monitoring/daemon",
+        "kubectl apply -k deploy/overlays/daemon",
+        "kubectl apply -k deploy/overlays/eks-pod-identity",
+        "kubectl apply -k deploy/overlays/sharded",
+        "kubectl -n janitor create job --from=cronjob/janitor first",
+        "kubectl -n janitor create job --from=cronjob/janitor undo --dry-run=client -o yaml > undo.yaml",
+        "kubectl -n janitor logs -f job/first",
+        "kubectl -n janitor port-forward deployment/janitor 8080",
+    }
+)
 
 
 def _name(page: Path) -> str:

@@ -17,7 +17,7 @@ import yaml
 
 import janitor
 from tests.deploy.container import ENVIRONMENT, Builder, Container, child, context, wait_for
-from tests.deploy.manifests import CRONJOB, ROOT, containers, of_kind, program, read
+from tests.deploy.manifests import CRONJOB, ROOT, containers, of_kind, program, read, rendered
 from tests.instant import NOW
 from tests.simulators.oci import OciServer
 from tests.simulators.world import World
@@ -182,6 +182,25 @@ def test_as_the_cronjob_calls_it_it_plans_and_live_it_deletes(
     assert (code, tags(registry)) == (0, before - {"pr-1"}), errors + output
     assert list(state.glob("janitor/runs/*/journal.jsonl"))
     assert list(tmp.iterdir()) == []
+
+
+def test_shards_share_the_folder_and_their_reports_are_put_together(
+    container: Container, tmp: Path, tmp_path: Path, registry: OciServer
+) -> None:
+    jobs = {
+        each["metadata"]["name"]: each for each in of_kind(rendered("deploy/overlays/sharded"), "CronJob")
+    }
+    (run,), (report,) = (list(containers([jobs[name]])) for name in ("janitor", "janitor-report"))
+    state = _of_nobody(tmp_path / "state")
+    mounts = {policies(tmp_path / "policies", registry.address): "/policies", state: "/state"}
+    for index in range(8):
+        part = [each.replace("$(JOB_COMPLETION_INDEX)", str(index)) for each in run["args"]]
+        code, _, errors = done(container.start(*part, tmp=tmp, mounts=mounts))
+        assert code == 0, errors
+    code, output, errors = done(container.start(*report["args"], tmp=tmp, mounts={state: "/state"}))
+    assert code == 0, errors
+    assert "pr-1" in output
+    assert (state / "report.html").stat().st_size > 0
 
 
 def test_as_process_1_it_ends_when_it_is_told_to(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shutil
 from datetime import timedelta
 from pathlib import Path
@@ -426,3 +427,27 @@ def test_no_document_is_said_twice_in_one_folder() -> None:
     for folder in FOLDERS:
         names = [(each["kind"], each["metadata"]["name"]) for each in rendered(folder)]
         assert [name for name, again in itertools.groupby(sorted(names)) if len(list(again)) > 1] == []
+
+
+# --- the page -----------------------------------------------------------------------------------------------
+
+PAGE = (ROOT / "docs" / "kubernetes.md").read_text()
+
+
+def test_the_page_names_every_overlay_component_and_alert() -> None:
+    named = {Path(folder).name for folder in FOLDERS if "overlays" in folder} | set(COMPONENTS)
+    alerts = {
+        rule["alert"]
+        for kind in ("cronjob", "daemon")
+        for group in read(DEPLOY / "monitoring" / kind / "rules.yaml")[0]["spec"]["groups"]
+        for rule in group["rules"]
+        if "alert" in rule
+    }
+    assert {name for name in named | alerts if name not in PAGE} == set()
+    assert set(re.findall(r"`(Janitor\w+)`", PAGE)) == alerts
+
+
+def test_what_the_page_applies_is_there() -> None:
+    applied = re.findall(r"kubectl apply -[fk] (\S+)", PAGE)
+    assert applied
+    assert [path for path in applied if not (ROOT / path).exists()] == []

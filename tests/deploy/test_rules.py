@@ -19,7 +19,7 @@ MONITORING = DEPLOY / "monitoring"
 UNIT_TESTS = Path(__file__).parent / "rules"
 KINDS = ["cronjob", "daemon"]
 
-# What kube-state-metrics calls stable, and has had since its version 2.
+# What kube-state-metrics calls stable, and has had since its version 2.5.
 FOREIGN = frozenset(
     {
         "kube_cronjob_created",
