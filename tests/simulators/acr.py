@@ -7,6 +7,7 @@ import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -24,7 +25,7 @@ from tests.simulators.acr_answers import (
     with_headers,
 )
 from tests.simulators.acr_bin import Bin
-from tests.simulators.acr_switches import Switches
+from tests.simulators.acr_switches import SWITCHES, Switches
 from tests.simulators.server import Answer, Request, Server
 from tests.simulators.started import Started, choose
 from tests.simulators.truth import Fault, FaultKind, Repository
@@ -53,14 +54,23 @@ SERVICE = "simulated.azurecr.io"
 
 @contextmanager
 def serve(world: World, port: int, flavour: str | None) -> Iterator[Started]:
-    """The server that is started by hand."""
-    with AcrServer(world, choose(FLAVOURS, flavour, CLASSIC.name), port=port) as server:
-        yield Started(address=server.address)
+    """The server that is started by hand: anybody's registry, its pages as large as the real ones."""
+    chosen = choose(FLAVOURS, flavour, CLASSIC.name)
+    # Somebody with every right there is.
+    access = msgspec.structs.replace(chosen.access, anybody=True, catalogues=AcrAccess().catalogues)
+    chosen = msgspec.structs.replace(chosen, access=access, page=1000)
+    with AcrServer(world, chosen, port=port) as server:
+        for name, place in world.repositories.items():
+            for digest in place.locked:
+                server.switch(name, digest, deleteEnabled=False)
+        # What azure-identity finds a managed identity by.
+        yield Started(address=server.address, facts={"registry": SERVICE, **server.environ})
 
 
 _NAME = r"(?P<name>[a-z0-9]+(?:(?:\.|_|__|-+|/)[a-z0-9]+)*)"
 _DIGEST = r"(?P<digest>[^/]+)"
 _WHAT = r"(?:/_(?:tags|manifests)/(?P<what>[^/]+))?"
+_UNKNOWN = datetime.min.replace(tzinfo=UTC)  # of what says no time
 _DISALLOWED = (
     "The operation is disallowed on this registry, repository or image. View troubleshooting steps at"
     " https://aka.ms/acr/faq/#why-does-my-pull-or-push-request-fail-with-disallowed-operation"
@@ -85,7 +95,7 @@ class AcrServer(Server):
         self.bin = Bin()
         self._switches = Switches()
         self._routes: tuple[tuple[str, str, str, Callable[..., Answer]], ...] = (
-            ("GET", r"/v2/", "", self._ping),
+            ("GET", r"/v2/?", "", self._ping),
             ("GET", r"/(v2|acr/v1)/_catalog", "registry:catalog:*", self._catalogue),
             ("GET", r"/acr/v1/_deleted/_catalog", "registry:deleted_catalog:*", self._kept(Bin.catalogue)),
             ("GET", rf"/acr/v1/_deleted/{_NAME}/_manifests", "deleted_read", self._kept(Bin.manifests)),
@@ -98,12 +108,14 @@ class AcrServer(Server):
             ("DELETE", rf"/acr/v1/{_NAME}/_tags/(?P<tag>[^/]+)", "delete", self._untag),
             ("PATCH", rf"/acr/v1/{_NAME}{_WHAT}", "metadata_write", self._patch),
             ("GET", rf"/acr/v1/{_NAME}", "metadata_read", self._repository),
+            ("DELETE", rf"/acr/v1/{_NAME}", "delete", self._delete_repository),
             ("GET", rf"/v2/{_NAME}/tags/list", "pull", self._tag_names),
             ("GET", rf"/v2/{_NAME}/manifests/(?P<reference>[^/]+)", "pull", self._read),
             ("HEAD", rf"/v2/{_NAME}/manifests/(?P<reference>[^/]+)", "pull", self._read),
             ("PUT", rf"/v2/{_NAME}/manifests/(?P<reference>[^/]+)", "push", self._put),
             ("DELETE", rf"/v2/{_NAME}/manifests/(?P<reference>[^/]+)", "delete", self._delete),
             ("GET", rf"/v2/{_NAME}/blobs/{_DIGEST}", "pull", self._blob),
+            ("HEAD", rf"/v2/{_NAME}/blobs/{_DIGEST}", "pull", self._blob),
             ("GET", rf"/v2/{_NAME}/referrers/{_DIGEST}", "pull", self._referrers),
         )
         super().__init__(world, port=port)
@@ -169,7 +181,7 @@ class AcrServer(Server):
                 return self.guard.token(request, self.world.now)
         route = self._route(request)
         if route is None:
-            return Answer(status=404, headers={"Content-Type": "text/plain"}, body=b"404 page not found\n")
+            return error(404, "NOT_FOUND", "404 page not found")
         scope, handler, named = route
         return self.guard.refuse(request, scope, self._realm, self.world.now) or handler(request, **named)
 
@@ -227,7 +239,7 @@ class AcrServer(Server):
         if place is None:
             return name_unknown(name)
         listed = [digest for digest in place.manifests if self._switches.on(name, digest, "listEnabled")]
-        page, headers = self._page(request, sorted(listed))
+        page, headers = self._page(request, _ordered(request, listed, lambda each: _touched(place, each)))
         entries = [self._manifest_of(name, place, digest) for digest in page]
         return json_answer({"registry": SERVICE, "imageName": name, "manifests": entries}, headers)
 
@@ -245,8 +257,6 @@ class AcrServer(Server):
 
     def _manifest_of(self, name: str, place: Repository, digest: str) -> dict[str, Any]:
         held = place.manifests[digest]
-        # Placing a tag touches the manifest that it is placed on.
-        touched = [place.tagged_at[tag] for tag in place.tags_of(digest) if tag in place.tagged_at]
         entry: dict[str, Any] = {
             "digest": digest,
             # The manifest's own bytes, not the layers: seen of images that were imported.
@@ -256,7 +266,7 @@ class AcrServer(Server):
         }
         if held.pushed_at is not None:
             entry["createdTime"] = timestamp(held.pushed_at)
-            entry["lastUpdateTime"] = timestamp(max([held.pushed_at, *touched]))
+            entry["lastUpdateTime"] = timestamp(_touched(place, digest))
         if held.platform:
             entry |= {"architecture": held.platform["architecture"], "os": held.platform["os"]}
         tags = sorted(tag for tag in place.tags_of(digest) if self._switches.on(name, tag, "listEnabled"))
@@ -274,7 +284,7 @@ class AcrServer(Server):
             for tag, digest in place.tags.items()
             if self._switches.on(name, tag, "listEnabled") and wanted in {None, digest}
         ]
-        page, headers = self._page(request, sorted(listed))
+        page, headers = self._page(request, _ordered(request, listed, lambda tag: _placed(place, tag)))
         entries = [self._tag_of(name, place, tag) for tag in page]
         return json_answer({"registry": SERVICE, "imageName": name, "tags": entries or None}, headers)
 
@@ -308,14 +318,25 @@ class AcrServer(Server):
         place = self._place(name)
         if place is None:
             return name_unknown(name)
-        said = json.loads(request.body)
+        try:
+            said = json.loads(request.body).items()
+        except (ValueError, AttributeError):
+            return error(400, "BAD_REQUEST", "the body is no object of JSON")
         # The command line sends words, programs send booleans; both are taken.
-        self.switch(name, what or "", **{key: str(value).lower() == "true" for key, value in said.items()})
+        switches = {key: str(value).lower() == "true" for key, value in said if key in SWITCHES}
+        told = self._told(request, name, what)
+        if told().status != 200:
+            return told()
+        self.switch(name, what or "", **switches)
+        return told()
+
+    def _told(self, request: Request, name: str, what: str | None) -> Callable[[], Answer]:
+        """What tells of a repository, or of a tag or digest of it."""
         if what is None:
-            return self._repository(request, name)
-        if what in place.tags:
-            return self._tag_entry(request, name, what)
-        return self._manifest_entry(request, name, what)
+            return lambda: self._repository(request, name)
+        if ":" in what:
+            return lambda: self._manifest_entry(request, name, what)
+        return lambda: self._tag_entry(request, name, what)
 
     def _delete(self, request: Request, name: str, reference: str) -> Answer:  # noqa: ARG002  asks no more
         place = self._place(name)
@@ -329,6 +350,18 @@ class AcrServer(Server):
             return error(405, "REGISTRY_DISALLOWED_OPERATION", _DISALLOWED, {})
         self._drop(name, reference)
         return Answer(status=202)
+
+    def _delete_repository(self, request: Request, name: str) -> Answer:  # noqa: ARG002  asks no more
+        place = self._place(name)
+        if place is None:
+            return name_unknown(name)
+        if any(self._switches.lock(name, what) for what in ("", *place.manifests, *place.tags)):
+            return error(405, "REGISTRY_DISALLOWED_OPERATION", _DISALLOWED, {})
+        gone = {"manifestsDeleted": sorted(place.manifests), "tagsDeleted": sorted(place.tags)}
+        for digest in gone["manifestsDeleted"]:
+            if digest in place.manifests:
+                self._drop(name, digest)
+        return msgspec.structs.replace(json_answer(gone), status=202)
 
     def _drop(self, name: str, digest: str) -> None:
         """The manifest goes with its tags, and what refers to it goes too; an index's children stay."""
@@ -419,9 +452,32 @@ class AcrServer(Server):
         last = request.asked("last")
         asked = request.asked("n")
         size = min(int(asked) if asked and asked.isdigit() else 100, self.flavour.page)
-        rest = [name for name in names if last is None or name > last]
-        page = rest[:size]
+        if last in names:
+            rest = names[names.index(last) + 1 :]
+        else:
+            rest = [name for name in names if last is None or name > last]
+        page = list(rest[:size])
         if len(page) == len(rest):
             return page, {}
         path = urlsplit(request.target).path
-        return page, link(f"{path}?last={quote(page[-1], safe='')}&n={size}&orderby=")
+        order = request.asked("orderby") or ""
+        return page, link(f"{path}?last={quote(page[-1], safe='')}&n={size}&orderby={order}")
+
+
+def _ordered(request: Request, names: list[str], moment: Callable[[str], datetime]) -> list[str]:
+    """By name, or by the time of the last change where that is asked for."""
+    names = sorted(names)
+    if request.asked("orderby") in {"timeasc", "timedesc"}:
+        names.sort(key=moment, reverse=request.asked("orderby") == "timedesc")
+    return names
+
+
+def _touched(place: Repository, digest: str) -> datetime:
+    """When it was pushed, or the last tag was placed on it: that touches it too."""
+    placed = [place.tagged_at[tag] for tag in place.tags_of(digest) if tag in place.tagged_at]
+    pushed = place.manifests[digest].pushed_at
+    return max([pushed or _UNKNOWN, *placed])
+
+
+def _placed(place: Repository, tag: str) -> datetime:
+    return place.tagged_at.get(tag, _UNKNOWN)

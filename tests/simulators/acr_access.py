@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import itertools
 import json
+import re
 import time
 from collections.abc import Mapping
 from datetime import datetime
@@ -17,6 +18,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from tests.simulators.access import credentials_of
 from tests.simulators.server import Answer, Request
 
 AUDIENCE = "https://containerregistry.azure.net"
@@ -33,6 +35,7 @@ class AcrAccess(msgspec.Struct, frozen=True, kw_only=True):
     ``actions``: what may be done in repositories; ``only``: in these alone. ``catalogues``: what may be
     listed of the registry itself. ``abac``: rights are given by repository. ``identity``: whether the one who
     comes with a token of Entra has any role here. ``uses``: requests until an access token has expired.
+    ``anybody``: every name and password, and every token that looks like one, are of somebody known.
     """
 
     actions: frozenset[str] = ALL_ACTIONS | SOFT_ACTIONS
@@ -45,6 +48,7 @@ class AcrAccess(msgspec.Struct, frozen=True, kw_only=True):
     header: str = "the header's secret"
     client_id: str = "11111111-2222-3333-4444-555555555555"
     uses: int | None = None
+    anybody: bool = False
 
 
 class _Token:
@@ -86,7 +90,7 @@ class AcrGuard:
         """The 401 that this request gets, or None when it may pass. ``scope``: ``type:name:action``."""
         kind, _, value = request.headers.get("authorization", "").partition(" ")
         if kind.lower() == "basic":
-            good = _basic(value) == (self.access.user, self.access.password)
+            good = self._is_user(*credentials_of(value), now=now)
             if good and scope:
                 self.used.add(_parts(scope)[2] if scope.startswith("repository:") else _parts(scope)[1])
             return None if good else self.challenge(scope, realm)
@@ -118,7 +122,8 @@ class AcrGuard:
 
     def managed_identity(self, request: Request) -> Answer:
         """App Service's endpoint for managed identities: azure-identity finds it in its environment."""
-        if request.headers.get("x-identity-header") != self.access.header:
+        header = request.headers.get("x-identity-header")
+        if header != self.access.header and not (self.access.anybody and header):
             return _json({"statusCode": 401, "message": "no such header"}, 401)
         client_id = request.asked("client_id")
         self.identities.append(client_id)
@@ -137,8 +142,11 @@ class AcrGuard:
         """A token of Entra for a refresh token."""
         said = _form(request)
         self.exchanges += 1
-        good = (said.get("grant_type"), said.get("service")) == ("access_token", self.service)
-        if not good or said.get("access_token") not in self._entra or not self.access.identity:
+        grants = {"access_token", "access_token_refresh_token"}
+        good = said.get("grant_type") in grants and self._is_service(said)
+        given = said.get("access_token", "")
+        known = given in self._entra or (self.access.anybody and _JWT.fullmatch(given))
+        if not good or not known or not self.access.identity:
             return self._unauthorized()
         return _json({"refresh_token": self.refresh_token(now)}, headers=_LIMITS)
 
@@ -155,21 +163,18 @@ class AcrGuard:
         """An access token for a scope: by refresh token, by password, or as docker asks."""
         if request.method == "GET":
             kind, _, value = request.headers.get("authorization", "").partition(" ")
-            if kind.lower() != "basic" or not self._is_user(*_basic(value), now=now):
+            if kind.lower() != "basic" or not self._is_user(*credentials_of(value), now=now):
                 return self._unauthorized()
             return self._grant(request.query.get("scope", []), now)
         said = _form(request)
         match said.get("grant_type"):
             case "refresh_token":
-                good = self._refresh.get(said.get("refresh_token", ""), 0) > now.timestamp()
+                good = self._is_user(NOBODY, said.get("refresh_token", ""), now=now)
             case "password":
-                good = (said.get("username"), said.get("password")) == (
-                    self.access.user,
-                    self.access.password,
-                )
+                good = self._is_user(said.get("username", ""), said.get("password", ""), now=now)
             case _:
                 return _json({"errors": [{"code": "BAD_REQUEST", "message": "unsupported grant_type"}]}, 400)
-        if not good or said.get("service") != self.service:
+        if not good or not self._is_service(said):
             return self._unauthorized()
         return self._grant(said.get("scope", "").split(" "), now)
 
@@ -197,9 +202,15 @@ class AcrGuard:
         return {"type": kind, "name": name, "actions": sorted(given)} if given else None
 
     def _is_user(self, name: str, password: str, *, now: datetime) -> bool:
+        if self.access.anybody:
+            return bool(name and password)
         if name == NOBODY:
             return self._refresh.get(password, 0) > now.timestamp()
         return (name, password) == (self.access.user, self.access.password)
+
+    def _is_service(self, said: Mapping[str, str]) -> bool:
+        """Whether it is asked for this registry; anybody may call it by the name that they have for it."""
+        return said.get("service") == self.service or (self.access.anybody and bool(said.get("service")))
 
     def _unauthorized(self) -> Answer:
         body = {"errors": [{"code": "UNAUTHORIZED", "message": "authentication required", "detail": None}]}
@@ -209,6 +220,8 @@ class AcrGuard:
         named = {"jti": str(next(self._serial)), "iss": "Azure Container Registry", **claims}
         return ".".join((_base64({"alg": "RS256", "typ": "JWT"}), _base64(named), "c2lnbmF0dXJl"))
 
+
+_JWT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]*")
 
 # Told by these two calls alone.
 _LIMITS = {"x-ms-ratelimit-remaining-calls-per-second": "166.45"}
@@ -227,11 +240,6 @@ def _parts(scope: str) -> tuple[str, str, str]:
 
 def _form(request: Request) -> dict[str, str]:
     return {key: values[0] for key, values in parse_qs(request.body.decode()).items()}
-
-
-def _basic(value: str) -> tuple[str, str]:
-    name, _, password = base64.b64decode(value).decode().partition(":")
-    return name, password
 
 
 def _base64(document: Mapping[str, Any]) -> str:

@@ -71,7 +71,7 @@ class Bin:
     def restore(self, request: Request, world: World, name: str, digest: str) -> Answer:
         """One tag a call; the rest of what is kept of an image waits for further calls."""
         binned = self._kept.get(name, {}).get(digest)
-        tag = json.loads(request.body)["tag"]
+        tag = json.loads(request.body or b"{}").get("tag")
         place = world.repositories.setdefault(name, Repository())
         force = request.asked("force") == "True"
         if binned is None:

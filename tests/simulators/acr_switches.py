@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-_ALL_ON = {"deleteEnabled": True, "writeEnabled": True, "readEnabled": True, "listEnabled": True}
+SWITCHES = ("deleteEnabled", "writeEnabled", "readEnabled", "listEnabled")
+_ALL_ON = dict.fromkeys(SWITCHES, True)
 
 
 class Switches:

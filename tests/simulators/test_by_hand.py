@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import boto3
 import pytest
@@ -23,7 +25,7 @@ ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 @pytest.mark.parametrize(
     ("protocol", "lines", "stop"),
     [
-        ("acr", 1, signal.SIGINT),
+        ("acr", 4, signal.SIGINT),
         ("dockerhub", 2, signal.SIGTERM),
         ("ecr", 4, signal.SIGINT),
         ("ecs", 3, signal.SIGTERM),
@@ -61,6 +63,27 @@ def aws(hand: Hand, service: str, *, region: str = "ap-south-1", key: str = "AKI
         yield client
     finally:
         client.close()
+
+
+def basic(name: str, password: str) -> dict[str, str]:
+    return {"Authorization": f"Basic {base64.b64encode(f'{name}:{password}'.encode()).decode()}"}
+
+
+def form(url: str, **fields: str) -> Any:
+    """What is answered to a form."""
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    return ask(url, "POST", urlencode(fields).encode(), headers).json
+
+
+def jwt() -> str:
+    """A token that nobody here gave out."""
+    parts = ({"alg": "RS256"}, {"aud": "https://management.azure.com"})
+    return ".".join(
+        [
+            *(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts),
+            "c2ln",
+        ]
+    )
 
 
 ECR = {
@@ -142,3 +165,74 @@ def test_lambda_serves_any_keys(tmp_path: Path) -> None:
         assert {each["Version"] for each in versions} == {"$LATEST", "1"}
         waiter = functions.get_waiter("function_exists")
         waiter.wait(FunctionName="resize", WaiterConfig={"MaxAttempts": 1})
+
+
+ACR = {
+    "team/app": [
+        {"tags": ["1"], "pushed": "20d"},
+        {"tags": ["2"], "pushed": "300d"},
+        {"tags": ["3"], "pushed": "3d", "locked": True},
+    ]
+}
+
+
+def acr_bearer(hand: Hand, scope: str, **by: str) -> dict[str, str]:
+    given = form(f"{hand.address}/oauth2/token", service="anything.azurecr.io", scope=scope, **by)
+    return {"Authorization": f"Bearer {given['access_token']}"}
+
+
+def test_acr_exchanges_any_token_of_entra_and_lists_and_deletes_by_it(tmp_path: Path) -> None:
+    with started(tmp_path, "acr", ACR, lines=4) as hand:
+        service = {"service": "anything.azurecr.io"}
+        exchanged = form(
+            f"{hand.address}/oauth2/exchange", grant_type="access_token", access_token=jwt(), **service
+        )
+        by = {"grant_type": "refresh_token", "refresh_token": exchanged["refresh_token"]}
+        reading = acr_bearer(hand, "repository:team/app:metadata_read", **by)
+        listed = ask(f"{hand.address}/acr/v1/team/app/_manifests?orderby=timedesc&n=2", headers=reading)
+        assert [each["tags"] for each in listed.json["manifests"]] == [["3"], ["1"]]
+        assert [each["changeableAttributes"]["deleteEnabled"] for each in listed.json["manifests"]] == [
+            False,
+            True,
+        ]
+        following = listed.headers["Link"].partition(">")[0].removeprefix("<")
+        rest = ask(f"{hand.address}{following}", headers=reading).json["manifests"]
+        assert [each["tags"] for each in rest] == [["2"]]
+        locked, other = (each["digest"] for each in listed.json["manifests"])
+        deleting = acr_bearer(hand, "repository:team/app:delete", **by)
+        manifests = f"{hand.address}/v2/team/app/manifests"
+        assert ask(f"{manifests}/{locked}", "DELETE", headers=deleting).status == 405
+        assert ask(f"{manifests}/{other}", "DELETE", headers=deleting).status == 202
+
+
+def test_acr_takes_any_user_and_the_user_of_no_id_with_a_token(tmp_path: Path) -> None:
+    with started(tmp_path, "acr", ACR, lines=4) as hand:
+        catalogue = f"{hand.address}/acr/v1/_catalog"
+        for user in ("robot", "00000000-0000-0000-0000-000000000000"):
+            assert ask(catalogue, headers=basic(user, "any")).json == {"repositories": ["team/app"]}
+            password = {"grant_type": "password", "username": user, "password": "any"}
+            asked = acr_bearer(hand, "registry:catalog:*", **password)
+            assert ask(catalogue, headers=asked).status == 200
+        assert ask(catalogue, headers={"Authorization": "Basic nothing"}).status == 401
+        assert ask(catalogue, headers=basic("robot", "")).status == 401
+        unknown = ask(f"{hand.address}/acr/v2/nothing")
+        assert (unknown.status, unknown.json["errors"][0]["code"]) == (404, "NOT_FOUND")
+
+
+def test_acr_stands_for_a_managed_identity(tmp_path: Path) -> None:
+    with started(tmp_path, "acr", ACR, lines=4) as hand:
+        header = {"X-IDENTITY-HEADER": hand.facts["IDENTITY_HEADER"]}
+        resource = urlencode({"resource": "https://containerregistry.azure.net"})
+        given = ask(f"{hand.facts['IDENTITY_ENDPOINT']}?{resource}", headers=header)
+        assert given.json["access_token"].count(".") == 2
+
+
+def test_acr_deletes_a_repository_but_for_a_lock(tmp_path: Path) -> None:
+    worlds = {"locked": ACR["team/app"], "free": [{"tags": ["1"]}]}
+    with started(tmp_path, "acr", worlds, lines=4) as hand:
+        somebody = basic("robot", "any")
+        statuses = [
+            ask(f"{hand.address}/acr/v1/{name}", "DELETE", headers=somebody).status for name in worlds
+        ]
+        left = ask(f"{hand.address}/v2/_catalog", headers=somebody).json["repositories"]
+        assert (statuses, left) == ([405, 202], ["locked"])
