@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -94,6 +95,18 @@ class RunResult:
             self._done.close()
 
 
+class Order(NamedTuple):
+    """Which run it is, and the policies that it goes by."""
+
+    run_id: str
+    policies: PolicySet
+
+
+def new_run_id(started: datetime) -> str:
+    """Name a run by its start, so that names sort by time."""
+    return f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
 def run(
     settings: Settings,
     environ: Mapping[str, str],
@@ -101,15 +114,18 @@ def run(
     stop: Stop,
     clock: Callable[[], datetime],
     progress: Progress,
+    order: Order | None = None,
 ) -> RunResult:
     """Plan, delete if asked to, write the plan and the reports that the settings name, and tell of it.
 
+    ``order``: the run's id and its policies, where they are known before it begins.
     Errors: UsageError and PolicyError before anything is done; whatever fails later is in the report. Who is
     to be told of failures is told of those that end a run without one, too, once its policies are read.
     """
     started = clock()
-    run_id = f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-    policies = _limited(load_policies(settings.policies, environ), settings)
+    if order is None:
+        order = Order(new_run_id(started), load_policies(settings.policies, environ))
+    run_id, policies = order.run_id, _limited(order.policies, settings)
     try:
         return _run(settings, environ, policies, run_id, started, stop=stop, clock=clock, progress=progress)
     except Exception as error:
@@ -318,7 +334,7 @@ def _share(total: int | None, shard: tuple[int, int] | None) -> int | None:
 
 def _report_paths(settings: Settings, on: Ground, run_id: str) -> list[str]:
     """Where reports go: beside the journal of a run that deletes, and where the settings say."""
-    if on.folder is None or not settings.delete:
+    if on.folder is None or not (settings.delete or settings.keeps_report):
         return list(settings.reports)
     return [str(on.folder.run_folder(run_id) / "report.jsonl"), *settings.reports]
 

@@ -28,6 +28,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     is a plan that is read: only what it holds, too, is done. ``now``:
     the instant to judge at; ``None``: the clock's. ``shard`` is (index from 0, count). ``max_percent`` in
     percent, ``max_deletions`` in images. ``deadline``: how long the run may take; listing has half of it.
+    ``keeps_report``: a dry run's report, too, is kept in the state folder.
     """
 
     policies: tuple[str, ...]
@@ -45,6 +46,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_percent: int | None = None
     deadline: timedelta | None = None
     verbose: bool = False
+    keeps_report: bool = False
 
 
 class Stop(threading.Event):
@@ -56,6 +58,10 @@ class Stop(threading.Event):
     def expire(self, at: datetime, clock: Callable[[], datetime]) -> None:
         """Be set from this instant on, by that clock."""
         self._expires = at, clock
+
+    def go_on(self) -> None:
+        """Forget when it was to be set: another run begins."""
+        self._expires = None
 
     @property
     def expired(self) -> bool:

@@ -134,6 +134,20 @@ def read_report(path: Path) -> ReportFile:
     return ReportFile(path, report, None)
 
 
+def read_head(path: Path) -> Report:
+    """Read of a ``.jsonl`` report the first line alone: its lists are empty. Raises FileError."""
+    try:
+        with path.open("rb") as stream:
+            head = _decoder.decode(stream.readline(_MAX_LINE))
+    except OSError as error:
+        raise FileError(f"{path} can't be read: {error.strerror or error}") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise FileError(f"{path}:1: is no line of a report: {error}") from error
+    if not isinstance(head, _ReportLine) or head.version != VERSION:
+        raise FileError(f"{path}:1: is no report of version {VERSION}")
+    return Report(**{name: getattr(head, name) for name in head.__struct_fields__})
+
+
 def _as(kind: type[_T], value: msgspec.Struct) -> _T:
     return msgspec.convert(value, kind, from_attributes=True)
 

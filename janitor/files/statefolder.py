@@ -3,6 +3,7 @@
 ::
 
     lock                     held by a run (flock); of a shard: lock.0-of-4
+    serve                    held by a daemon as long as it lives; of a shard: serve.0-of-4
     position                 how far a run came that was cut short; of a shard: position.0-of-4
     runs/RUN/                journal and report of each run
     manifests/NAME           what was read of the manifests of one repository
@@ -35,6 +36,10 @@ from janitor.files.atomic import PRIVATE, write_atomically
 _PRIVATE_FOLDER = 0o700
 _RUN_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,99}")
 _UNSPEAKABLE = re.compile(r"[^0-9A-Za-z_-]+")
+
+
+RUN_LOCK = "lock"
+DAEMON_LOCK = "serve"
 
 
 class Holder(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,7 +97,9 @@ class StateFolder:
         self._lock = lock
 
     @classmethod
-    def hold(cls, path: Path, run_id: str, shard: tuple[int, int] | None = None) -> Self:
+    def hold(
+        cls, path: Path, run_id: str, shard: tuple[int, int] | None = None, *, lock: str = RUN_LOCK
+    ) -> Self:
         """Make the folder where it is missing, and lock it; ``shard`` is (I, N).
 
         Raises FileError: at once, naming the holder, when another run has the lock; when it can't be written.
@@ -100,7 +107,7 @@ class StateFolder:
         reason = why_unwritable(path)
         if reason is not None:
             raise FileError(reason)
-        name = "lock" if shard is None else f"lock.{shard[0]}-of-{shard[1]}"
+        name = sharded(lock, shard)
         return cls(path, _locked(path, path / name, _checked_run_id(run_id)), name)
 
     def run_folder(self, run_id: str) -> Path:
@@ -156,6 +163,17 @@ class StateFolder:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def sharded(name: str, shard: tuple[int, int] | None) -> str:
+    """Call a file of the folder so that each shard has one of its own."""
+    return name if shard is None else f"{name}.{shard[0]}-of-{shard[1]}"
+
+
+def held_by(folder: Path, shard: tuple[int, int] | None = None) -> str | None:
+    """Say which run has the folder at this moment; ``None``: nobody, and another may be quicker."""
+    path = folder / sharded(RUN_LOCK, shard)
+    return None if not path.exists() or _is_free(path) else _holder_of(path)
 
 
 def run_folder(folder: Path, run_id: str) -> Path:
