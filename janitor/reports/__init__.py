@@ -1,6 +1,7 @@
 """A report as text: one pure function a format, each of which writes as it iterates.
 
-``FORMATS`` are the formats of files, by suffix; the terminal's is ``console``. A renderer takes the report
+``FORMATS`` are the formats of files, by suffix; the terminal's is ``console``. A format is loaded when it is
+written: a command that writes none doesn't wait for it. A renderer takes the report
 and its outcomes, reads the outcomes once, and yields pieces of text that are put down as they are, so that
 the report of a million images never stands in memory.
 """
@@ -8,22 +9,33 @@ the report of a million images never stands in memory.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib import import_module
 from pathlib import PurePath
 
 from janitor.core.report import Outcome, Report
 from janitor.errors import UsageError
-from janitor.reports import csvreport, html, jsonlreport, jsonreport, junit, markdown, prometheus
 
 Renderer = Callable[[Report, Iterable[Outcome]], Iterator[str]]
 
+
+def _in(module: str) -> Renderer:
+    """Give the renderer of a module of this package."""
+
+    def render(report: Report, outcomes: Iterable[Outcome]) -> Iterator[str]:
+        found: Renderer = import_module(f"janitor.reports.{module}").render
+        return found(report, outcomes)
+
+    return render
+
+
 FORMATS: Mapping[str, Renderer] = {
-    ".json": jsonreport.render,
-    ".jsonl": jsonlreport.render,
-    ".csv": csvreport.render,
-    ".md": markdown.render,
-    ".html": html.render,
-    ".xml": junit.render,
-    ".prom": prometheus.render,
+    ".json": _in("jsonreport"),
+    ".jsonl": _in("jsonlreport"),
+    ".csv": _in("csvreport"),
+    ".md": _in("markdown"),
+    ".html": _in("html"),
+    ".xml": _in("junit"),
+    ".prom": _in("prometheus"),
 }
 
 

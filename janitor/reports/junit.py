@@ -1,18 +1,19 @@
 """The ``.xml`` report: JUnit's, which every CI system shows.
 
 A testcase a repository, a testsuite a registry. A repository in which something failed is a failure, one that
-is limited is skipped; what went wrong with a registry or the run as a whole is an error, in a testcase of its
+is limited is skipped; what went wrong with a registry or the run as a whole is a failure in a testcase of its
 own, so that the file is red whenever the exit code is 1. What doesn't change the exit code (a message that
 couldn't be sent) stands in ``system-err``.
 
-The shape is the one that Ant's schema and Jenkins' both take: attributes and order of elements as there.
+The shape is the one that Ant's schema and Jenkins' both take: attributes and order of elements as there, and
+no ``error``, which the two don't call alike.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from xml.sax.saxutils import escape
+from html import escape
 
 import msgspec
 
@@ -25,7 +26,8 @@ _MOST, _LONG = 20, 2000
 
 # All else can't stand in XML 1.0 at all, not even escaped.
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_QUOTES = {'"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
+# In the value of an attribute these would be read as spaces.
+_SPACES = str.maketrans({"\t": "&#9;", "\n": "&#10;", "\r": "&#13;"})
 
 _Place = tuple[str, str]
 
@@ -87,7 +89,7 @@ def _suite(place: int, suite: _Suite, report: Report, failed: dict[_Place, list[
         f'  <testsuite id="{place}" name={_value(suite.name)} package="janitor" hostname="localhost" '
         f'timestamp="{report.started_at:%Y-%m-%dT%H:%M:%S}" '
         f'tests="{len(suite.repositories) + len(suite.errors)}" '
-        f'failures="{sum(map(_is_failure, suite.repositories))}" errors="{len(suite.errors)}" '
+        f'failures="{sum(map(_is_failure, suite.repositories)) + len(suite.errors)}" errors="0" '
         f'skipped="{sum(map(_is_skipped, suite.repositories))}" time="{seconds:.3f}">\n'
     )
     yield "    <properties>\n"
@@ -99,9 +101,10 @@ def _suite(place: int, suite: _Suite, report: Report, failed: dict[_Place, list[
         where = repository.registry, repository.repository
         yield from _case(repository, said.get(where), failed.get(where, []))
     for place_of_error, error in enumerate(suite.errors, 1):
-        title = error.repository or f"{suite.name} as a whole, {place_of_error}"
+        title = error.repository or f"{suite.name} as a whole"
+        title += f" ({place_of_error})" if place_of_error > 1 else ""
         yield f'    <testcase name={_value(title)} classname={_value(suite.name)} time="0">\n'
-        yield f"      <error type={_value(error.code)} message={_value(error.message)}/>\n    </testcase>\n"
+        yield f"      <failure type={_value(error.code)} message={_value(error.message)}/>\n    </testcase>\n"
     yield "    <system-out/>\n"
     asides = "\n".join(error.message for error in suite.asides)
     yield f"    <system-err>{_body(asides)}</system-err>\n  </testsuite>\n"
@@ -137,11 +140,11 @@ def _is_skipped(repository: RepositoryReport) -> bool:
 
 
 def _value(text: str) -> str:
-    return f'"{escape(_legal(cut(text, _LONG)), _QUOTES)}"'
+    return f'"{escape(_legal(cut(text, _LONG))).translate(_SPACES)}"'
 
 
 def _body(text: str) -> str:
-    return escape(_legal(text))
+    return escape(_legal(text), quote=False)
 
 
 def _legal(text: str) -> str:

@@ -66,9 +66,9 @@ def test_what_a_limit_stopped_is_skipped() -> None:
 def test_an_error_of_a_registry_or_the_run_has_a_testcase_of_its_own() -> None:
     run = ErrorReport(code="file", message="the journal can't be written")
     root = document(report(repository("a"), errors=(DENIED, run)))
-    assert case(root, "lost as a whole, 1").find("error") is not None
-    assert case(root, "run as a whole, 1").find("error") is not None
-    assert [suite.get("errors") for suite in root] == ["0", "1", "1"]
+    assert case(root, "lost as a whole").find("failure") is not None
+    assert case(root, "run as a whole").find("failure") is not None
+    assert [suite.get("failures") for suite in root] == ["0", "1", "1"]
 
 
 def test_a_message_that_could_not_be_sent_makes_nothing_red() -> None:
