@@ -55,10 +55,15 @@ def successes(report: Report) -> Mapping[str, datetime]:
 def exposition(seen: Seen) -> Iterator[str]:
     """Yield all metrics in the text format, version 0.0.4; a metric without a sample is left out."""
     for metric in METRICS:
-        samples = [_line(metric.name, labels, value) for labels, value in metric.samples(seen)]
-        if samples:
-            yield f"# HELP {metric.name} {_help(metric.help)}\n# TYPE {metric.name} gauge\n"
-            yield from samples
+        yield from family(metric.name, metric.help, metric.samples(seen))
+
+
+def family(name: str, told: str, samples: Iterable[Sample], *, kind: str = "gauge") -> Iterator[str]:
+    """Yield one metric with what it says and its samples; nothing where it has none."""
+    lines = [_line(name, labels, value) for labels, value in samples]
+    if lines:
+        yield f"# HELP {name} {_help(told)}\n# TYPE {name} {kind}\n"
+        yield from lines
 
 
 # --- samples ----------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from janitor.reports.html.markup import STYLE, content_policy, name, words
 from janitor.reports.html.page import render
 
-__all__ = ["render"]
+__all__ = ["STYLE", "content_policy", "name", "render", "words"]

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import html
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from pathlib import Path
 
 from janitor.core.legible import number
 from janitor.core.overview import (
@@ -24,7 +21,7 @@ from janitor.core.overview import (
 from janitor.core.report import NOTIFY, ErrorReport, Outcome, Report
 from janitor.core.units import format_duration, format_size, format_time
 from janitor.reports.html.charts import Bar, Column, Part, bar, bars, columns
-from janitor.reports.html.markup import name, words
+from janitor.reports.html.markup import STYLE, content_policy, name, words
 from janitor.reports.html.tables import images, repositories
 from janitor.reports.lines import Room
 
@@ -37,8 +34,6 @@ _ERRORS, _USE = 150_000, 100_000
 # An exit code above it is a signal's number on top of it.
 _SIGNAL = 128
 _LIMITED = 3
-
-_STYLE = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
 
 
 def render(report: Report, outcomes: Iterable[Outcome]) -> Iterator[str]:
@@ -56,14 +51,12 @@ def render(report: Report, outcomes: Iterable[Outcome]) -> Iterator[str]:
 
 
 def _head(report: Report) -> Iterator[str]:
-    hashed = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{hashed}'; base-uri 'none'; form-action 'none'"
     title = f"Registry clean-up, {report.started_at:%Y-%m-%d %H:%M}"
     yield '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-    yield f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+    yield f'<meta http-equiv="Content-Security-Policy" content="{content_policy(STYLE)}">\n'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
     yield '<meta name="referrer" content="no-referrer">\n<meta name="color-scheme" content="light dark">\n'
-    yield f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<header>\n"
+    yield f"<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<header>\n"
     badge = '<span class="badge delete">deletion</span>' if report.mode == DELETING else _DRY
     yield f'<div class="line"><h1>Registry clean-up</h1>{badge}</div>\n'
     yield f'<p class="verdict {_tone(report)}">{html.escape(_sentence(verdict(report)))}</p>\n'
