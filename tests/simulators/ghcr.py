@@ -7,22 +7,23 @@ few versions make several.
 
 from __future__ import annotations
 
-import base64
 import json
+import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 
-from tests.simulators.access import Access, Guard, Scheme
+from tests.simulators.access import Access, Guard, Scheme, credentials_of
+from tests.simulators.content import timestamp
 from tests.simulators.ghcr_books import Books
 from tests.simulators.oci import Flavour, OciServer
 from tests.simulators.server import Answer, Request, Server
-from tests.simulators.started import Started
+from tests.simulators.started import Started, choose
 from tests.simulators.truth import Fault, FaultKind
 from tests.simulators.world import World
 
@@ -57,7 +58,9 @@ APP = Token(value="ghs_app", login=None, scopes=None, pulls=False)
 class GhcrApi(Server):
     """The API. ``page_cap``: entries of a page at most; ``quota``: requests an hour.
 
-    ``used`` are the scopes that its answers took so far. ``clock``: monotonic seconds, for what is rationed.
+    ``anybody``: every token is this one, and every owner that is asked about has the packages; ``owner`` is
+    the last. ``used`` are the scopes that its answers took so far. ``clock``: monotonic seconds, for what
+    is rationed.
     ``meanwhile`` is called after each answer is made: what happens between one request and the next.
     """
 
@@ -77,6 +80,7 @@ class GhcrApi(Server):
         self.owner = owner
         self.organisation = organisation
         self.token = token
+        self.anybody = False
         self.page_cap = page_cap
         self.quota = quota
         self.foreign = "http://127.0.0.1:1"
@@ -143,11 +147,14 @@ class GhcrApi(Server):
         if self._is_too_much(5 if request.method in {"POST", "PUT", "PATCH", "DELETE"} else 1):
             message = "You have exceeded a secondary rate limit. Please wait a few minutes."
             return _error(403, message, {"Retry-After": "60"})
-        if self._is_spent():
+        if not request.path.endswith("/rate_limit") and self._is_spent():
             return _error(403, "API rate limit exceeded for user ID 1.")
-        if request.headers.get("authorization") != f"Bearer {self.token.value}":
-            return _error(401, "Bad credentials")
-        return None
+        given = _token_of(request)
+        if given is None:
+            return _error(401, "Requires authentication")
+        return (
+            None if given == self.token.value or (self.anybody and given) else _error(401, "Bad credentials")
+        )
 
     def _is_too_much(self, points: int) -> bool:
         now = self._clock()
@@ -168,29 +175,45 @@ class GhcrApi(Server):
     def _route(self, request: Request) -> Answer:
         # Segments are split before they are decoded: a slash in a package's name must be encoded.
         path = [unquote(each) for each in urlsplit(request.target).path.strip("/").split("/")]
+        if path[:2] == ["api", "v3"]:  # as enterprise servers have it
+            path = path[2:]
         match request.method, *path:
             case "GET", "user":
                 return self._user()
-            case "GET", "users", login:
-                return self._account(login)
+            case "GET", "rate_limit":
+                return self._rates()
+            case "GET", "users" | "orgs" as kind, login:
+                return self._account(login, kind)
             case _, "orgs" | "users" as kind, login, "packages", *rest:
-                if login.lower() != self.owner.lower() or (kind == "orgs") is not self.organisation:
+                if not self._owns(login) or (kind == "orgs") is not self.organisation:
                     return _NOT_FOUND
-                return self._packages(request, rest, is_own=False)
+                return self._packages(request, rest, is_own=self.anybody)
             case _, "user", "packages", *rest if self._is_owners():
                 return self._packages(request, rest, is_own=True)
         return _NOT_FOUND
 
+    def _owns(self, login: str) -> bool:
+        if self.anybody:
+            self.owner = login
+        return login.lower() == self.owner.lower()
+
     def _is_owners(self) -> bool:
+        if self.anybody:
+            return not self.organisation
         return not self.organisation and (self.token.login or "").lower() == self.owner.lower()
 
     def _user(self) -> Answer:
         if self.token.login is None:
             return _error(403, "Resource not accessible by integration")
-        return _json({"login": self.token.login, "type": "User"})
+        return _json({"login": self.owner if self._is_owners() else self.token.login, "type": "User"})
 
-    def _account(self, login: str) -> Answer:
-        if login.lower() != self.owner.lower():
+    def _rates(self) -> Answer:
+        core = {"limit": self.quota, "remaining": self.left, "used": self.quota - self.left}
+        core["reset"] = int(self._limits()["X-RateLimit-Reset"])
+        return _json({"resources": {"core": core}, "rate": core})
+
+    def _account(self, login: str, kind: str) -> Answer:
+        if not self._owns(login) or (kind == "orgs" and not self.organisation):
             return _NOT_FOUND
         return _json({"login": self.owner, "type": "Organization" if self.organisation else "User"})
 
@@ -241,6 +264,7 @@ class GhcrApi(Server):
         return msgspec.structs.replace(answer, headers=headers)
 
     def _described(self, name: str) -> dict[str, Any]:
+        pushed = sorted(map(self.books.pushed, self.world[name].manifests.values())) or [self.world.now]
         return {
             "id": 1 + sorted(self.world.repositories).index(name),
             "name": name,
@@ -248,19 +272,45 @@ class GhcrApi(Server):
             "owner": {"login": self.owner, "type": "Organization" if self.organisation else "User"},
             "version_count": len(self.world[name].manifests),
             "visibility": "public" if name in self.books.public else "private",
-            "url": f"{self.address}/orgs/{self.owner}/packages/container/{name}",
+            "url": self._url(name),
+            "created_at": timestamp(pushed[0]),
+            "updated_at": timestamp(pushed[-1]),
+            "html_url": f"https://github.com/{self._kind}/{self.owner}/packages/container/package/{name}",
         }
+
+    @property
+    def _kind(self) -> str:
+        return "orgs" if self.organisation else "users"
+
+    def _url(self, name: str) -> str:
+        return f"{self.address}/{self._kind}/{self.owner}/packages/container/{quote(name, safe='')}"
+
+    def _addressed(self, name: str, versions: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """Versions with the addresses of each."""
+        page = f"https://github.com/{self._kind}/{self.owner}/packages/container"
+        return [
+            {
+                **each,
+                "url": f"{self._url(name)}/versions/{each['id']}",
+                "package_html_url": f"{page}/package/{name}",
+                "html_url": f"{page}/{name}/{each['id']}",
+            }
+            for each in versions
+        ]
 
     def _package(self, request: Request, method: str, name: str, more: Sequence[str]) -> Answer:
         match method, *more:
             case ("GET",):
                 return _json(self._described(name))
+            case ("DELETE",):
+                return self._delete_package(name)
             case "GET", "versions":
-                if request.asked("state") == "deleted":
-                    return self._paged(request, self.books.gone(name))
-                return self._paged(request, self.books.active(name))
+                deleted = request.asked("state") == "deleted"
+                versions = self.books.gone(name) if deleted else self.books.active(name)
+                return self._paged(request, self._addressed(name, versions))
             case "GET", "versions", version if digest := self._digest(name, version):
-                return _json(self.books.version(name, self.world[name].manifests[digest]))
+                told = self.books.version(name, self.world[name].manifests[digest])
+                return _json(self._addressed(name, [told])[0])
             case "DELETE", "versions", version if digest := self._digest(name, version):
                 return self._delete(name, int(version), digest)
             case "POST", "versions", version, "restore":
@@ -288,15 +338,29 @@ class GhcrApi(Server):
         self.books.delete(name, version, digest)
         return Answer(status=204)
 
+    def _delete_package(self, name: str) -> Answer:
+        """All of it; it is then no package any more."""
+        if name in self.books.public and any(
+            self.books.downloads[name, digest] > DOWNLOADS for digest in self.world[name].manifests
+        ):
+            message = (
+                "Publicly visible packages with a version with more than 5000 downloads cannot be deleted."
+            )
+            return _error(400, f"{message} Contact GitHub support for further assistance.")
+        del self.world.repositories[name]
+        return Answer(status=204)
+
     def _paged(self, request: Request, entries: Sequence[Mapping[str, Any]]) -> Answer:
         """One page of a list, counted off from its begin: what comes or goes meanwhile shifts the rest."""
-        size = min(int(request.asked("per_page") or 30), self.page_cap, 100)
-        page = int(request.asked("page") or 1)
+        size = min(_number(request, "per_page", 30), self.page_cap, 100)
+        page = _number(request, "page", 1)
         last = max(1, -(-len(entries) // size))
         kept = [f"{key}={values[0]}" for key, values in request.query.items() if key not in {"page", "again"}]
         base = f"{self.address}{urlsplit(request.target).path}?{'&'.join(kept)}"
-        links = [f'<{base}&page={page + 1}>; rel="next"', f'<{base}&page={last}>; rel="last"']
-        headers = {"Link": ", ".join(links)} if page < last else {}
+        near = {"next": page + 1, "last": last} if page < last else {}
+        near |= {"prev": page - 1, "first": 1} if page > 1 else {}
+        headers = {"Link": ", ".join(f'<{base}&page={number}>; rel="{rel}"' for rel, number in near.items())}
+        headers = headers if near else {}
         return _json(list(entries[(page - 1) * size : page * size]), headers)
 
 
@@ -308,7 +372,16 @@ class _Door(Guard):
     def __init__(self, token: Token, books: Books) -> None:
         super().__init__(Access(scheme=Scheme.BEARER, rights=frozenset({"pull"})))
         self.token_of = token
+        self.anybody = False
         self._books = books
+
+    def refuse(self, request: Request, scope: str, realm: str) -> Answer | None:
+        kind, _, value = request.headers.get("authorization", "").partition(" ")
+        # The token itself does, once it is encoded.
+        shown = "".join(credentials_of(value + "=" * (-len(value) % 4)))
+        if kind.lower() == "bearer" and self.token_of.pulls and self._is_token(shown):
+            return None
+        return super().refuse(request, scope, realm)
 
     def token(self, request: Request) -> Answer:
         kind, _, value = request.headers.get("authorization", "").partition(" ")
@@ -321,7 +394,11 @@ class _Door(Guard):
         return _json({"token": granted["token"]})
 
     def _is_user(self, basic: str) -> bool:
-        return base64.b64decode(basic).decode().partition(":")[2] == self.token_of.value
+        _, password = credentials_of(basic)
+        return password == self.token_of.value or (self.anybody and bool(password))
+
+    def _is_token(self, shown: str) -> bool:
+        return shown == self.token_of.value or (self.anybody and _GITHUB.match(shown) is not None)
 
 
 GHCR = Flavour(name="ghcr", catalogue=False, deletes=False, delete_scope="pull")
@@ -332,6 +409,7 @@ class GhcrRegistry(OciServer):
 
     def __init__(self, books: Books, *, owner: str, token: Token) -> None:
         self.books = books
+        self.anybody = False
         self.owner = owner.lower()
         super().__init__(books.world, GHCR)
         self.guard = _Door(token, books)
@@ -348,7 +426,7 @@ class GhcrRegistry(OciServer):
 
     def _package(self, name: str) -> str:
         owner, _, package = name.partition("/")
-        return package if owner == self.owner else ""
+        return package if owner == self.owner or self.anybody else ""
 
 
 class Ghcr:
@@ -388,10 +466,20 @@ class Ghcr:
     def world(self) -> World:
         return self.books.world
 
+    def open(self) -> None:
+        """Let anybody in, by whichever name for the owner."""
+        self.api.anybody = self.registry.anybody = True
+        self._door().anybody = True
+
+    def _door(self) -> _Door:
+        door = _Door(self.api.token, self.books)
+        self.registry.guard = door
+        return door
+
     def become(self, token: Token) -> None:
         """From now on, this is the token that is good."""
         self.api.token = token
-        self.registry.guard = _Door(token, self.books)
+        self._door()
 
     def close(self) -> None:
         self.api.close()
@@ -409,9 +497,35 @@ class Ghcr:
 @contextmanager
 def serve(world: World, port: int, flavour: str | None) -> Iterator[Started]:
     """Both hosts, started by hand; the flavour is the kind of owner: ``organisation`` or ``user``."""
-    with Ghcr(world, port=port, organisation=flavour != "user") as server:
+    organisation = choose({"organisation": True, "user": False}, flavour, "organisation")
+    with Ghcr(world, port=port, organisation=organisation) as server:
+        server.open()
+        for name, place in world.repositories.items():
+            for digest in place.locked:
+                server.books.public.add(name)
+                server.books.downloads[name, digest] = DOWNLOADS + 1
         facts = {"registry_endpoint": server.registry.address, "owner": OWNER, "token": CLASSIC.value}
         yield Started(address=server.address, facts=facts)
+
+
+_GITHUB = re.compile(r"(gh[a-z]_|github_pat_|[0-9a-f]{40}$)")  # how tokens begin; the oldest are but digits
+
+
+def _token_of(request: Request) -> str | None:
+    """The token that comes along, however it is written."""
+    kind, _, value = request.headers.get("authorization", "").partition(" ")
+    match kind.lower():
+        case "bearer" | "token":
+            return value.strip()
+        case "basic":
+            return credentials_of(value)[1]
+    return None
+
+
+def _number(request: Request, key: str, usual: int) -> int:
+    """A number that is asked for; what is none is passed over."""
+    asked = request.asked(key) or ""
+    return max(1, int(asked)) if asked.isdigit() else usual
 
 
 def _json(document: Any, headers: Mapping[str, str] | None = None) -> Answer:

@@ -236,3 +236,79 @@ def test_acr_deletes_a_repository_but_for_a_lock(tmp_path: Path) -> None:
         ]
         left = ask(f"{hand.address}/v2/_catalog", headers=somebody).json["repositories"]
         assert (statuses, left) == ([405, 202], ["locked"])
+
+
+GHCR = {"team/app": [{"tags": [f"1.{number}"], "pushed": f"{number + 1}d"} for number in range(3)]}
+PACKAGE = "/container/team%2Fapp"
+
+
+def versions_of(hand: Hand, packages: str, headers: dict[str, str]) -> list[Any]:
+    """All pages, by the Link of each, as octokit goes."""
+    found: list[Any] = []
+    address: str | None = f"{hand.address}{packages}{PACKAGE}/versions?per_page=2"
+    while address is not None:
+        reply = ask(address, headers=headers)
+        found += reply.json
+        following = re.search('<([^>]+)>; rel="next"', reply.headers.get("Link", ""))
+        address = following and following[1]
+    return found
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Authorization": "Bearer github_pat_any"},
+        {"Authorization": "token ghs_any"},
+        basic("somebody", "gho_any"),
+    ],
+)
+def test_ghcr_takes_any_token_and_owner(tmp_path: Path, headers: dict[str, str]) -> None:
+    with started(tmp_path, "ghcr", GHCR, lines=4) as hand:
+        packages = "/orgs/Other/packages"
+        listed = ask(f"{hand.address}{packages}?package_type=container", headers=headers)
+        assert [(each["name"], each["owner"]["login"]) for each in listed.json] == [("team/app", "Other")]
+        assert "delete:packages" in listed.headers["X-OAuth-Scopes"]
+        versions = versions_of(hand, packages, headers)
+        assert [each["metadata"]["container"]["tags"] for each in versions] == [["1.0"], ["1.1"], ["1.2"]]
+        url = versions[-1]["url"]
+        statuses = [ask(url, "DELETE", headers=headers).status, ask(url, headers=headers).status]
+        statuses.append(ask(f"{url}/restore", "POST", headers=headers).status)
+        statuses.append(ask(f"{hand.address}{packages}{PACKAGE}", "DELETE", headers=headers).status)
+        assert statuses == [204, 404, 204, 204]
+        assert ask(f"{hand.address}/nothing", headers=headers).json["message"] == "Not Found"
+        assert ask(f"{hand.address}{packages}").json["message"] == "Requires authentication"
+
+
+def test_ghcr_is_a_users_where_that_is_said(tmp_path: Path) -> None:
+    token = {"Authorization": "Bearer ghp_any"}
+    with started(tmp_path, "ghcr", GHCR, "--flavour", "user", lines=4) as hand:
+        assert ask(f"{hand.address}/users/somebody", headers=token).json["type"] == "User"
+        assert ask(f"{hand.address}/user", headers=token).json["login"] == "somebody"
+        digests = {each["name"] for each in versions_of(hand, "/users/somebody/packages", token)}
+        assert len(digests) == 3
+        assert {each["name"] for each in versions_of(hand, "/user/packages", token)} == digests
+        assert ask(f"{hand.address}/orgs/somebody/packages", headers=token).status == 404
+
+
+def test_ghcr_lets_any_token_in_to_its_registry(tmp_path: Path) -> None:
+    with started(tmp_path, "ghcr", GHCR, lines=4) as hand:
+        registry = hand.facts["registry_endpoint"]
+        scope = urlencode({"service": "ghcr.io", "scope": "repository:other/team/app:pull"})
+        given = ask(f"{registry}/token?{scope}", headers=basic("any", "ghp_any")).json
+        shown = base64.b64encode(b"ghp_other").decode()
+        for bearer in (given["token"], shown):
+            tags = ask(
+                f"{registry}/v2/other/team/app/tags/list", headers={"Authorization": f"Bearer {bearer}"}
+            )
+            assert tags.json["tags"] == ["1.0", "1.1", "1.2"]
+        assert ask(f"{registry}/token?{scope}").status == 403
+        assert ask(f"{registry}/v2/other/team/app/tags/list").status == 401
+
+
+def test_ghcr_never_deletes_what_is_locked(tmp_path: Path) -> None:
+    world = {"app": [{"tags": ["1"], "locked": True}, {"tags": ["2"]}, {}]}
+    token = {"Authorization": "Bearer ghp_any"}
+    with started(tmp_path, "ghcr", world, lines=4) as hand:
+        versions = ask(f"{hand.address}/orgs/any/packages/container/app/versions", headers=token).json
+        told = [ask(each["url"], "DELETE", headers=token) for each in versions]
+        assert sorted(each.status for each in told) == [204, 204, 400]
