@@ -228,7 +228,7 @@ def _explain(report: Report, found: Overview) -> None:
     """Say at a repository that failed what failed it, or else its registry."""
     said = {(error.registry, error.repository): error.message for error in reversed(report.errors)}
     for place, corner in found.corners.items():
-        if corner.report.state is not RepositoryState.OK:
+        if corner.report.state is RepositoryState.FAILED:
             corner.why = said.get(place) or said.get((place[0], ""), "")
 
 
