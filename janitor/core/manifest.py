@@ -97,7 +97,7 @@ def parse_manifest(body: bytes, content_type: str | None) -> Manifest:
     media type, and must not say index where the body says image, or the reverse.
     """
     try:
-        raw = msgspec.json.decode(body, type=_Raw)
+        raw = _manifests.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ManifestError(f"this is no manifest: {error}") from None
     media_type = _media_type(raw, content_type)
@@ -311,6 +311,9 @@ class _Raw(msgspec.Struct, kw_only=True, rename="camel"):
     signatures: list[object] | None = None
 
 
+_manifests, _v1_images = map(msgspec.json.Decoder, (_Raw, _RawV1Image))  # before any thread uses them
+
+
 def _media_type(raw: _Raw, content_type: str | None) -> str:
     """The type that the body names, else the answer's, else the one that its shape has."""
     answered = plain_media_type(content_type or "")
@@ -383,7 +386,7 @@ def _created_in_history(raw: _Raw) -> datetime | None:
     if not raw.history:
         return None
     try:
-        image = msgspec.json.decode(raw.history[0].v1_compatibility, type=_RawV1Image)
+        image = _v1_images.decode(raw.history[0].v1_compatibility)
     except (msgspec.DecodeError, RecursionError):
         return None
     return _time(image.created)

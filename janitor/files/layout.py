@@ -26,6 +26,7 @@ import msgspec
 
 from janitor.core.manifest import MANIFEST_TYPES, Manifest, ManifestError, parse_manifest
 from janitor.core.manifest import plain_media_type as plain
+from janitor.decoding import decode
 from janitor.errors import FileError
 from janitor.files.atomic import replacing, write_atomically
 
@@ -282,7 +283,7 @@ class Layout:
 
     def _check_version(self) -> None:
         try:
-            marker = msgspec.json.decode(_read(self.folder / MARKER, _MAX_BLOB) or b"", type=_Marker)
+            marker = decode(_read(self.folder / MARKER, _MAX_BLOB) or b"", _Marker)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return  # that the file is there says enough
         if marker.version.partition(".")[0] != "1":

@@ -22,6 +22,7 @@ from janitor.core.image import Image, Instant
 from janitor.core.known import Known
 from janitor.core.leftover import Leftover
 from janitor.core.reference import is_digest
+from janitor.decoding import decode
 from janitor.errors import FileError
 from janitor.files.atomic import PRIVATE, write_atomically
 from janitor.files.statefolder import safe_name
@@ -177,7 +178,7 @@ class RepositoryStates:
             head, body = data[:_HEAD], data[_HEAD:]
             if head != _head(body):
                 return None
-            value = msgspec.json.decode(body, type=shape)
+            value = decode(body, shape)
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
             return None
         if (value.version, value.registry, value.repository) != (_VERSION, registry, repository):

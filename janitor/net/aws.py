@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from janitor.decoding import decode
 from janitor.errors import Denied, Gone, Malformed, RegistryError, Unreachable
 from janitor.net.caller import Caller, Kind, Purpose, Trouble, Verdict
 from janitor.net.http import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, USER_AGENT
@@ -274,7 +275,7 @@ class Service:
             said = getattr(self._client(), operation)(**parameters)
             self._date = said["ResponseMetadata"]["HTTPHeaders"].get("date")
             try:
-                return msgspec.json.decode(said["Raw"], type=answer)
+                return decode(said["Raw"], answer)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
                 # A cut body looks just like this, hence transient.
                 message = f"{what}: {self._name} did not send the JSON that was expected: {exc}"

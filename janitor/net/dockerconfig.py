@@ -21,6 +21,7 @@ from pathlib import Path
 
 import msgspec
 
+from janitor.decoding import decode
 from janitor.errors import Denied
 
 HELPER_TIMEOUT_S = 30.0  # some ask a cloud, or a person's key ring
@@ -153,7 +154,7 @@ class DockerConfig:
 def _read_files(environ: Mapping[str, str]) -> Iterator[_File]:
     for path in _paths(environ):
         try:
-            config = msgspec.json.decode(path.read_bytes(), type=_Config)
+            config = decode(path.read_bytes(), _Config)
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as exc:
@@ -244,7 +245,7 @@ def _run_helper(name: str, key: str, path: Path, environ: Mapping[str, str]) -> 
             return None
         raise Denied(f"{program} has no credentials for {key}: {_harmless(said)}")
     try:
-        answer = msgspec.json.decode(done.stdout, type=_HelperAnswer)
+        answer = decode(done.stdout, _HelperAnswer)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise Denied(f"{program} did not answer with the JSON of a credential helper") from None
     if not answer.secret:

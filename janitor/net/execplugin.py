@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from janitor.decoding import decode
 from janitor.errors import Denied
 from janitor.net.kubeaccess import Certificate
 from janitor.redaction import redact
@@ -145,7 +146,7 @@ class ExecPlugin:
     def _read(self, output: bytes) -> _Given:
         command = self._spec.command
         try:
-            credential = msgspec.json.decode(output, type=_Credential)
+            credential = decode(output, _Credential)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise Denied(f"{self._told}: {command} did not answer with an ExecCredential") from None
         if credential.api_version != self._spec.api_version:

@@ -26,7 +26,7 @@ import msgspec
 import urllib3
 from urllib3 import exceptions as u3
 
-from janitor import __version__
+from janitor import __version__, decoding
 from janitor.errors import Denied, Gone, Malformed, RegistryError, Unreachable, Unsupported
 from janitor.net.caller import Kind, Trouble
 from janitor.net.proxies import DEFAULT_PORTS, Proxies
@@ -247,7 +247,7 @@ class Http:
 def decode(response: Response, type: type[T]) -> T:  # noqa: A002 - msgspec's name for it
     """Decode a JSON body; raises Trouble that says which URL gave no such JSON."""
     try:
-        return msgspec.json.decode(response.body, type=type)
+        return decoding.decode(response.body, type)
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as exc:
         # a cut body of unknown length looks just like this, hence transient
         message = f"{show(response.url)} did not send the JSON that was expected: {exc}"

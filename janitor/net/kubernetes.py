@@ -16,6 +16,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from janitor import decoding
 from janitor.errors import Denied, Malformed
 from janitor.net.caller import Caller, Purpose, Trouble
 from janitor.net.http import Http, Response, decode, origin_of, show, trouble
@@ -211,7 +212,7 @@ def _item(content: msgspec.Raw, resource: Resource) -> Item:
 
 def _refusal(response: Response, what: str) -> Trouble:
     try:
-        said = msgspec.json.decode(response.body, type=_Status).message
+        said = decoding.decode(response.body, _Status).message
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         said = ""
     return trouble(response, what, said[:500])

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from janitor.decoding import decode
 from janitor.net.http import Response
 
 _MESSAGE_LIMIT = 300  # characters: a sentence or two, not a stack trace
@@ -53,7 +54,7 @@ def first_error(response: Response, secrets: Iterable[str] = ()) -> OciError:
 
 def _read(response: Response) -> tuple[str, str]:
     try:
-        body = msgspec.json.decode(response.body, type=_Body)
+        body = decode(response.body, _Body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         text = response.body[: 4 * _MESSAGE_LIMIT].decode("utf-8", "replace")
         return "", "" if "html" in response.media_type or text.lstrip().startswith("<") else text

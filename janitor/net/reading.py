@@ -21,6 +21,7 @@ from janitor.core.image import Image, ImageType
 from janitor.core.known import Known
 from janitor.core.manifest import IMAGE_CONFIGS, ManifestError, image_type, parse_manifest, type_of
 from janitor.core.units import parse_time
+from janitor.decoding import decode
 from janitor.errors import Gone, Malformed
 from janitor.net.answers import Body
 from janitor.net.distribution import Distribution
@@ -96,7 +97,7 @@ def with_config(api: Blobs, repository: str, known: Known) -> Known:
         return known
     try:
         content = api.blob(repository, known.config_digest)
-        config = msgspec.json.decode(content, type=_Config)
+        config = decode(content, _Config)
     except (Gone, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return known
     labels = (config.config.labels if config.config else None) or {}

@@ -7,6 +7,8 @@ from typing import TypeVar
 
 import msgspec
 
+from janitor.decoding import decode
+
 T = TypeVar("T")
 
 
@@ -18,6 +20,6 @@ def read_claims(token: str, claims: type[T]) -> T | None:
     payload = parts[1]
     try:
         text = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
-        return msgspec.json.decode(text, type=claims)
+        return decode(text, claims)
     except (ValueError, msgspec.DecodeError, RecursionError):
         return None

@@ -11,6 +11,7 @@ from datetime import timedelta
 
 import msgspec
 
+from janitor.decoding import convert
 from janitor.errors import Denied, Gone, Malformed, RegistryError, Unsupported
 from janitor.net import bearer
 from janitor.net.bearer import Authenticator
@@ -196,7 +197,7 @@ class _Granted(msgspec.Struct, kw_only=True):
 def _granted(header: str | None, place: str) -> set[str]:
     """Read the actions that a registry's token allows; raises Malformed where it doesn't say."""
     try:
-        said = msgspec.convert(claims((header or "").partition(" ")[2]), _Granted)
+        said = convert(claims((header or "").partition(" ")[2]), _Granted)
     except msgspec.ValidationError as exc:
         raise Malformed(str(exc)) from exc
     if said.access is None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from janitor.decoding import convert
 from janitor.errors import Denied, Malformed
 from janitor.net.bearer import Scope
 from janitor.net.caller import Caller, Kind, Purpose, Trouble
@@ -193,7 +194,7 @@ def claims(token: str) -> Any:
 
 def _life(token: str) -> float:
     try:
-        life = msgspec.convert(claims(token), _Life)
+        life = convert(claims(token), _Life)
     except (Malformed, msgspec.ValidationError):
         return LIFE_S
     if life.exp is None or life.iat is None or life.exp <= life.iat:

@@ -17,6 +17,7 @@ import msgspec
 
 from janitor.core.image import ImageType
 from janitor.core.known import Known
+from janitor.decoding import decode
 from janitor.errors import Gone, Malformed
 from janitor.net.answers import Body
 from janitor.net.distribution import Distribution
@@ -135,7 +136,7 @@ class _Index(msgspec.Struct, kw_only=True):
 
 def _platforms(body: Body) -> dict[str, Known]:
     """Tell which children an index names as the images of platforms; attestations have an unknown one."""
-    index = msgspec.json.decode(body.content, type=_Index)
+    index = decode(body.content, _Index)
     return {
         child.digest: Known(media_type=child.media_type, type=ImageType.IMAGE)
         for child in index.manifests

@@ -34,6 +34,7 @@ from janitor.core.policy import RegistrySpec
 from janitor.core.reference import normal_host
 from janitor.core.report import OutcomeKind
 from janitor.core.units import parse_time
+from janitor.decoding import decode
 from janitor.errors import FileError, Malformed, RegistryError, Unreachable
 from janitor.files.layout import MARKER, Changed, Index, Layout, Names
 from janitor.providers.interface import (
@@ -252,7 +253,7 @@ def _configuration(layout: Layout, manifest: Manifest) -> _Configuration | None:
         return _Configuration()
     body = layout.blob(manifest.config.digest)
     try:
-        return None if body is None else msgspec.json.decode(body, type=_Configuration)
+        return None if body is None else decode(body, _Configuration)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 
