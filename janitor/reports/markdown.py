@@ -81,8 +81,8 @@ def _head(report: Report) -> Iterator[str]:
     mode = "deletion" if report.mode == "delete" else "dry run"
     yield f"# Registry clean-up: {mode}\n\n"
     yield f"{_text(verdict(report).capitalize())}.\n\n"
-    yield f"Run {_name(report.run_id)}, {format_time(report.started_at)} to {format_time(report.finished_at)}"
-    yield f", exit code {report.exit_code}\n"
+    began, ended = (format_time(at.replace(microsecond=0)) for at in (report.started_at, report.finished_at))
+    yield f"Run {_name(report.run_id)}, {began} to {ended}, exit code {report.exit_code}\n"
 
 
 def _sums(report: Report, seen: Overview) -> Iterator[str]:
@@ -211,13 +211,15 @@ def _images(report: Report, seen: Overview, left: list[str]) -> Iterator[str]:
 
 def _image(outcome: Outcome) -> str:
     action = outcome.action
-    names = [_name(tag) for tag in action.tags[:_TAGS]] or [_name(short(action.digest))]
+    names = [_name(short(tag)) for tag in action.tags[:_TAGS] or (action.digest,)]
     more = f" +{len(action.tags) - _TAGS}" if len(action.tags) > _TAGS else ""
     size = "?" if action.size_bytes is None else format_size(action.size_bytes)
     word = action.action.value if outcome.outcome == "planned" else outcome.outcome.value
     why = f"{action.reason}; {outcome.detail}" if outcome.detail else action.reason
-    rules = ", ".join(map(_name, action.rules))
-    return f"| {', '.join(names)}{more} | {word} | {size} | {_text(why)} ({rules}) |\n"
+    # Most reasons begin with the rule.
+    rules = [_name(rule) for rule in action.rules if rule not in action.reason]
+    told = f" ({', '.join(rules)})" if rules else ""
+    return f"| {', '.join(names)}{more} | {word} | {size} | {_text(why)}{told} |\n"
 
 
 def _count(value: int | str) -> str:

@@ -165,6 +165,18 @@ def test_ages_are_told_of_what_goes_and_of_what_stays_after_all() -> None:
     assert chart["aria-label"] == "Images by age. <7d: 1, <14d: 1, <2y: 1, ?: 1"
 
 
+def test_where_no_push_is_recorded_there_is_no_chart_of_ages() -> None:
+    assert "Ages" not in page(report(), outcome("a", pushed=None)).text
+
+
+def test_a_rule_that_the_reason_names_is_not_told_twice() -> None:
+    text = page(
+        report(), outcome("a", rules=["p/old"], reason="p/old (policy.yaml:3): delete; 400 days old")
+    ).text
+    other = page(report(), outcome("a", rules=["p/old"], reason="goes with another")).text
+    assert text.count("p/old") == other.count("p/old") == 2  # in the chart of rules, and at the image
+
+
 def test_errors_that_change_no_exit_code_stand_apart() -> None:
     shown = report(
         errors=(

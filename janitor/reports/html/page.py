@@ -168,12 +168,13 @@ def _error(error: ErrorReport) -> str:
 
 
 def _charts(report: Report, seen: Overview) -> Iterator[str]:
+    """Yield them in two columns that are about as long, whether ages are known or not."""
+    ages, rules, stays = list(_ages(report, seen)), list(_rules(report, seen)), list(_unselected(report))
     yield '<div class="pair">\n<div>\n'
     yield from _freed(report, seen)
-    yield from _rules(report, seen)
+    yield from rules if ages else stays
     yield "</div>\n<div>\n"
-    yield from _ages(report, seen)
-    yield from _unselected(report)
+    yield from [*ages, *stays] if ages else rules
     yield "</div>\n</div>\n"
 
 
@@ -207,8 +208,8 @@ def _going_bar(label: str, share: Share, *, sized: bool) -> Bar:
 
 
 def _ages(report: Report, seen: Overview) -> Iterator[str]:
-    if not seen.listed:
-        return
+    if not any(share.images for share in seen.ages[:-1]):
+        return  # the registry records no pushes, or the report holds no images
     verb = "went" if report.mode == DELETING else "would go"
     shown = [
         Column(

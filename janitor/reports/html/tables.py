@@ -124,7 +124,8 @@ def _of_one(report: Report, corner: Corner, kept: list[Outcome], *, is_open: boo
 
 def _image(report: Report, corner: Corner, outcome: Outcome) -> str:
     action = outcome.action
-    names = ", ".join(map(name, action.tags[:_TAGS])) or name(short(action.digest))
+    # Signatures have tags that are digests; of these, too, the beginning is enough.
+    names = ", ".join(name(short(tag)) for tag in action.tags[:_TAGS] or (action.digest,))
     if len(action.tags) > _TAGS:
         names += f' <span class="soft">+{len(action.tags) - _TAGS}</span>'
     if action.remove_tags is not UNSET:
@@ -136,7 +137,9 @@ def _image(report: Report, corner: Corner, outcome: Outcome) -> str:
     size = "?" if action.size_bytes is None else format_size(action.size_bytes)
     # What stops a repository stands at its name already.
     detail = f'<div class="why">{words(outcome.detail)}</div>' if outcome.detail and not planned else ""
-    why = f'{words(action.reason)} <span class="soft">{", ".join(map(name, action.rules))}</span>{detail}'
+    # Most reasons begin with the rule.
+    rules = [name(rule) for rule in action.rules if rule not in action.reason]
+    why = f'{words(action.reason)} <span class="soft">{", ".join(rules)}</span>{detail}'
     return (
         f'<tr><td>{names}</td><td class="word {tone}">{word}</td><td class="num">{_age(report, outcome)}</td>'
         f'<td class="num">{size}</td><td>{why}</td></tr>\n'
