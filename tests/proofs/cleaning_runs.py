@@ -27,24 +27,58 @@ from tests.conformance.harness import Harness
 from tests.conformance.harnesses import FORGETFUL
 from tests.conformance.stages import Stage, Time
 from tests.instant import NOW
-from tests.journeys.inprocess import Silent
+from tests.journeys.site import Watch as Steps
 from tests.peers.distribution import Distribution
 from tests.simulators.world import World
 
+Watch = Callable[[str, str], None]
+
 
 class Unhurried(Provider, frozen=True, kw_only=True):
-    """A provider's row, whose registries sleep by a stage's clock."""
+    """A provider's row, whose registries sleep by a stage's clock.
+
+    ``watch`` is called before each of their methods, and after it, with its name and a repository or unit.
+    """
 
     time: Time
     now: Callable[[], datetime]
+    watch: Watch
 
     def open(self, spec: RegistrySpec, context: Context) -> Registry:
-        return super().open(
+        registry = super().open(
             spec,
             msgspec.structs.replace(
                 context, sleep=self.time.sleep, clock=self.time.clock, random=lambda: 1.0, now=self.now
             ),
         )
+        for method in ("units", "list", "delete", "archive", "restore"):
+            setattr(registry, method, _streaming(method, getattr(registry, method), self.watch))
+        for method in ("tags_now", "keepsakes", "untag"):
+            setattr(registry, method, _answering(method, getattr(registry, method), self.watch))
+        return registry
+
+
+def _streaming(name: str, method: Callable[..., Iterator[Any]], watch: Watch) -> Callable[..., Iterator[Any]]:
+    def watched(place: Any, *rest: Any) -> Iterator[Any]:
+        where = getattr(place, "name", place) if name != "units" else ""
+        watch(name, where)
+        try:
+            yield from method(place, *rest)
+        finally:
+            watch(f"after {name}", where)
+
+    return watched
+
+
+def _answering(name: str, method: Callable[..., Any], watch: Watch) -> Callable[..., Any]:
+    def watched(place: str, *rest: Any) -> Any:
+        watch(name, place)
+        try:
+            return method(place, *rest)
+        finally:
+            watch(f"after {name}", place)
+
+    return watched
 
 
 @contextlib.contextmanager
@@ -88,6 +122,8 @@ class Place:
         self.stage = stage
         self.folder = folder
         self.now = NOW
+        self.watch: Watch = lambda *_: None
+        self.progress = Steps()
         assert stage.time.opening is not None
         self.opening = stage.time.opening
 
@@ -114,7 +150,11 @@ class Place:
         """Run, and read out everything that came of it."""
         with self._row():
             result = run(
-                self._settings(**settings), self._environ(), stop=Stop(), clock=self._clock, progress=Silent()
+                self._settings(**settings),
+                self._environ(),
+                stop=Stop(),
+                clock=self._clock,
+                progress=self.progress,
             )
         with contextlib.closing(result):
             path = self.folder / "state" / "runs" / result.report.run_id / NAME
@@ -135,7 +175,7 @@ class Place:
                 restore=True,
                 stop=Stop(),
                 clock=self._clock,
-                progress=Silent(),
+                progress=self.progress,
             )
 
     def _clock(self) -> datetime:
@@ -155,7 +195,12 @@ class Place:
     def _row(self) -> contextlib.AbstractContextManager[None]:
         row = PROVIDERS[self.opening.provider]
         unhurried = Unhurried(
-            name=row.name, keys=row.keys, place=row.place, time=self.stage.time, now=self._clock
+            name=row.name,
+            keys=row.keys,
+            place=row.place,
+            time=self.stage.time,
+            now=self._clock,
+            watch=self.watch,
         )
         return row_in_place(row.name, unhurried)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from datetime import timedelta
 from typing import NamedTuple
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from janitor.core.image import Image
+from janitor.core.manifest import scheme_subject
 from janitor.core.report import OutcomeKind
 from tests.conformance.harness import Harness
 from tests.conformance.harnesses import on
@@ -37,7 +39,7 @@ few = settings(
     database=None,
     deadline=None,
     # Making a failure small takes hundreds of runs.
-    phases=list(Phase) if _LONG else [Phase.generate],
+    phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
 
@@ -57,8 +59,9 @@ def distribution() -> Iterator[Serving]:
 
 
 class Seen(NamedTuple):
-    """What of one repository is really there."""
+    """What of one repository is really there; ``held``: what of that can be seen."""
 
+    there: frozenset[str]
     held: frozenset[str]
     tags: Mapping[str, str]
     archived: frozenset[str]
@@ -93,11 +96,11 @@ class Cleaning:
         """What is really there, as far as anybody can see it."""
         found = {}
         for name in self.world.repositories:
-            held = self.stage.held(name)
+            there = held = self.stage.held(name)
             if self.stage.world is not self.world and name in self.stage.world.repositories:
                 held &= self.harness.visible(self.stage.world, name)
             archived = self.stage.world[name].archived if name in self.stage.world.repositories else {}
-            found[name] = Seen(held, dict(self.stage.tags(name)), frozenset(archived) & held)
+            found[name] = Seen(there, held, dict(self.stage.tags(name)), frozenset(archived) & held)
         return found
 
     def expected(
@@ -120,6 +123,16 @@ class Cleaning:
             refused={("prod", name): digests for name, digests in (refused or {}).items()},
         )
         return {name: left for (_, name), left in found.items()}
+
+    def has_orphans(self) -> bool:
+        """Whether something refers to what is gone: whether that is known hangs on what else is there."""
+        return any(
+            subject not in place.manifests
+            for place in self.world.repositories.values()
+            for held in place.manifests.values()
+            for subject in (held.subject, *map(scheme_subject, place.tags_of(held.digest)))
+            if subject is not None
+        )
 
     def refused(self, ran: Ran) -> dict[str, frozenset[str]]:
         """What the registry refused, and that it could only: something out of sight names it."""
@@ -227,3 +240,60 @@ def test_a_run_loses_no_tagged_image_with_what_that_refers_to(
         assert ran.report.exit_code == 0, told(ran)
         assert signature in place.stage.held(harness.a), told(ran)
         assert place.stage.tags(harness.a)["mine"] == signature
+
+
+def assert_told(cleaning: Cleaning, ran: Ran, earlier: Mapping[str, Seen]) -> None:
+    """All that went may go, and is told; what is told is so; the exit code is that of what is told."""
+    story = told(ran) + cleaning.story
+    may, now = cleaning.expected(limits=False), cleaning.seen()
+    done = {(each.action.repository, each.action.digest): each.outcome for each in ran.outcomes}
+    settled = {} if ran.journal is None else ran.journal.outcomes
+    journal = {
+        (intent.repository, intent.digest): settled[intent.n].outcome
+        for intent in (() if ran.journal is None else ran.journal.intents)
+        if intent.n in settled
+    }
+    for name, before in earlier.items():
+        left = may.get(name, Left())
+        for digest in before.there - now[name].there:
+            assert digest in left.deleted, story
+            assert done.get((name, digest)) is OutcomeKind.DELETED, story
+            assert journal.get((name, digest)) is OutcomeKind.DELETED, story
+        for tag, named in before.tags.items():
+            if named in now[name].held and now[name].tags.get(tag) != named:
+                assert (named, tag) in left.untagged, story
+    for (name, digest), outcome in done.items():
+        assert outcome is not OutcomeKind.DELETED or digest not in now[name].held, story
+    failed = bool(ran.report.errors) or OutcomeKind.FAILED in done.values()
+    assert (ran.report.exit_code == 1) is failed, story
+
+
+@on(deletes=True, faults=True)
+@few
+@given(st.data())
+def test_whatever_goes_wrong_nothing_is_lost_untold_and_later_runs_do_the_rest(
+    harness: Harness, distribution: Serving, data: st.DataObject
+) -> None:
+    case = data.draw(cases(harness, faults=True))
+    with placed(harness, case.world, distribution) as place:
+        cleaning = Cleaning(harness, place, case)
+        for fault in case.faults:
+            case.world.fault(**fault)
+        ran = place.run(delete=True)
+        assert_told(cleaning, ran, cleaning.before)
+        case.world.faults.clear()
+        stories, before = [told(ran)], cleaning.seen()
+        while True:
+            place.now += timedelta(seconds=1)
+            ran = place.run(delete=True)
+            stories.append(told(ran))
+            assert ran.report.errors == (), "\n".join(stories) + cleaning.story
+            assert_told(cleaning, ran, before)
+            if cleaning.seen() == before:
+                break
+            before = cleaning.seen()
+        if not case.counts and not cleaning.has_orphans():
+            must = cleaning.expected(refused=cleaning.refused(ran))
+            gone = {name: seen.held - before[name].held for name, seen in cleaning.before.items()}
+            expected_gone = {name: must.get(name, Left()).deleted for name in gone}
+            assert gone == expected_gone, "\n".join(stories) + cleaning.story
