@@ -42,7 +42,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
      type. ``life``: seconds of a token. ``pulls``: manifests that may be read, ``None``: unlimited.
      ``requests``: of the Hub API a minute. ``logins``: where one may log in. ``public``: what strangers see.
      ``immutable``: expressions of tags that can't be deleted, in every repository; empty: all tags.
-    ``referrers``: the registry lists them.
+    ``referrers``: the registry lists them. ``nevers``: how "never pulled" is written. ``anybody``: every user
+    and secret are these, and every namespace is this one.
     """
 
     name: str = "team"
@@ -60,6 +61,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     public: frozenset[str] = frozenset()
     immutable: tuple[str, ...] | None = None
     referrers: bool = True
+    nevers: tuple[str | None, ...] = NEVER
+    anybody: bool = False
 
 
 TEAM = Plan()
@@ -81,6 +84,7 @@ class HubServer(Server):
 
     def __init__(self, world: World | None = None, plan: Plan = TEAM, *, port: int = 0) -> None:
         self.plan = plan
+        self.namespace = NAMESPACE  # of the last request, where it may be any
         self.foreign = "http://127.0.0.1:1"
         self.late = timedelta()
         self.clock: Callable[[], datetime] = lambda: self.world.now
@@ -99,6 +103,7 @@ class HubServer(Server):
             (re.compile(rf"{place}/{_REPOSITORY}/tags/?"), self._tags),
             (re.compile(rf"{place}/{_REPOSITORY}/tags/(?P<tag>[^/]+)/?"), self._tag),
             (re.compile(rf"/v2/repositories/{_NAME}/?"), self._repositories),
+            (re.compile(rf"/v2/repositories/{_NAME}/{_REPOSITORY}/?"), self._repository),
             (re.compile(rf"/v2/repositories/{_NAME}/{_REPOSITORY}/tags/?"), self._tags),
             (re.compile(rf"/v2/repositories/{_NAME}/{_REPOSITORY}/tags/(?P<tag>[^/]+)/?"), self._tag),
         )
@@ -145,7 +150,8 @@ class HubServer(Server):
 
     def _absolute(self, target: str) -> str:
         # Whatever address it was asked by, it names its own: clients behind a proxy must not follow it there.
-        return f"https://hub.docker.com{target}"
+        # Only clients that were started by hand may be led here: elsewhere is the real one.
+        return f"{self.address if self.plan.anybody else 'https://hub.docker.com'}{target}"
 
     def _dated(self, answer: Answer) -> Answer:
         reset = self._window() + timedelta(minutes=1)
@@ -176,20 +182,35 @@ class HubServer(Server):
     def _answered(self, request: Request) -> Answer:
         if request.path.rstrip("/") in self.plan.logins and request.method == "POST":
             return self._login(request)
+        if request.path.rstrip("/") == "/v2/user":
+            return self._let_in(request) or self._user(request)
         for pattern, handler in self._routes:
             if found := pattern.fullmatch(request.path):
-                if found["namespace"] != NAMESPACE:
+                named = found.groupdict()
+                namespace = named.pop("namespace")
+                if self.plan.anybody:
+                    self.namespace = namespace
+                if namespace != self.namespace:
                     return _said(404, message="object not found")
-                return self._let_in(request) or handler(
-                    request, **{key: value for key, value in found.groupdict().items() if key != "namespace"}
-                )
+                return self._let_in(request) or handler(request, **named)
         return _said(404, detail="Not found")
 
+    def _user(self, request: Request) -> Answer:
+        if "authorization" not in request.headers:
+            return _said(401, detail="Authentication credentials were not provided.")
+        return _json({"id": "0", "username": self.plan.user, "type": "User"})
+
     def _login(self, request: Request) -> Answer:
-        body = json.loads(request.body)
+        try:
+            body = dict(json.loads(request.body))
+        except (ValueError, TypeError):
+            return _json({"message": "Bad Request", "errinfo": {}}, status=400)
         who = body.get("identifier") or body.get("username")
         secret = body.get("secret") or body.get("password")
-        if (who, secret) != (self.plan.user, self.plan.secret):
+        known = (
+            bool(who and secret) if self.plan.anybody else (who, secret) == (self.plan.user, self.plan.secret)
+        )
+        if not known:
             return _said(401, detail="Incorrect authentication credentials")
         if self.plan.two_factors:
             # A password isn't enough then; a token would be.
@@ -221,7 +242,10 @@ class HubServer(Server):
 
     def _repositories(self, request: Request) -> Answer:
         self.used.add("read")
-        names = [name for name in sorted(self.world.repositories) if self._sees(request, name)]
+        part = request.asked("name") or ""
+        names = [
+            name for name in sorted(self.world.repositories) if part in name and self._sees(request, name)
+        ]
         ordering = request.asked("ordering")
         if ordering not in {None, "name", "-name", "last_updated", "-last_updated", "pull_count"}:
             return _json({"fields": {"ordering": [ordering]}, "text": "Invalid ordering value"}, status=400)
@@ -230,19 +254,26 @@ class HubServer(Server):
     def _described(self, name: str) -> dict[str, Any]:
         return {
             "name": name,
-            "namespace": NAMESPACE,
+            "namespace": self.namespace,
             "repository_type": "image",
             "status": 1,
             "is_private": name not in self.plan.public,
             "storage_size": 1,
+            "description": "",
+            "star_count": 0,
+            "pull_count": 1,
+            "last_updated": _time(max(self.world[name].tagged_at.values(), default=self.world.now)),
+            "content_types": ["image"],
         }
 
     def _repository(self, request: Request, repository: str) -> Answer:
         self.used.add("read")
         if not self._sees(request, repository):
             return _json({"message": "object not found", "errinfo": {}}, status=404)
+        if request.method == "DELETE":
+            return self._delete_repository(request, repository)
         permissions = {"read": True, "write": "write" in self.plan.rights, "admin": self.plan.admin}
-        rules = self.plan.immutable
+        rules = self._immutable(repository)
         # Rules may stand there without being in force.
         setting = {"enabled": rules is not None, "rules": [".*"] if rules is None else list(rules)}
         return _json(
@@ -258,6 +289,14 @@ class HubServer(Server):
         latest = sorted(place.tags, key=lambda tag: (place.tagged_at[tag], tag), reverse=True)
         if self.by_name:
             latest.sort()
+        # What the older address takes, though nobody says so.
+        match request.asked("ordering"):
+            case "last_updated":
+                latest.reverse()
+            case "name" | "-name" as order:
+                latest.sort(reverse=order == "-name")
+        part = request.asked("name") or ""
+        latest = [tag for tag in latest if part in tag]
         return self._page(request, [self.tag_of(repository, tag) for tag in latest])
 
     def _tag(self, request: Request, repository: str, tag: str) -> Answer:
@@ -268,32 +307,53 @@ class HubServer(Server):
             return _json(self.tag_of(repository, tag))
         if request.method != "DELETE":
             return _said(405, detail=f'Method "{request.method}" not allowed.')
-        self.used.add("delete")
-        if "delete" not in self.plan.rights:
-            return _said(401, message="unauthorized")  # though listing works with the same token
+        if refused := self._may_not_delete(request):
+            return refused
         if self.refusal is not None:
             return _json({"message": self.refusal[1], "errinfo": {}}, status=self.refusal[0])
         if not self.plan.admin:
             return _said(403, detail="access to the resource is forbidden")
-        if self._is_immutable(tag):
+        rules = self._immutable(repository)
+        if rules is not None and (not rules or any(re.search(rule, tag) for rule in rules)):
             return _said(403, message=f"tag {tag} is immutable")
         self.world[repository].untag(tag)
         return Answer(status=204)
 
-    def _is_immutable(self, tag: str) -> bool:
-        rules = self.plan.immutable
-        return rules is not None and (not rules or any(re.search(rule, tag) for rule in rules))
+    def _may_not_delete(self, request: Request) -> Answer | None:
+        self.used.add("delete")
+        if "delete" not in self.plan.rights or "authorization" not in request.headers:
+            return _said(401, message="unauthorized")  # though listing works with the same token, or none
+        return None
+
+    def _delete_repository(self, request: Request, repository: str) -> Answer:
+        if refused := self._may_not_delete(request):
+            return refused
+        if not self.plan.admin:
+            return _said(403, detail="access to the resource is forbidden")
+        del self.world.repositories[repository]
+        return Answer(status=202)
+
+    def _immutable(self, repository: str) -> tuple[str, ...] | None:
+        """The rules of what can't be deleted; none at all: nothing is."""
+        place = self.world[repository]
+        locked = tuple(f"^{re.escape(tag)}$" for tag, digest in place.tags.items() if digest in place.locked)
+        return self.plan.immutable if not locked else (self.plan.immutable or ()) + locked
 
     def _page(self, request: Request, entries: list[dict[str, Any]]) -> Answer:
-        number = int(request.asked("page") or 1)
-        size = min(int(request.asked("page_size") or 10), self.plan.page)
+        number, size = (
+            max(1, int(asked)) if (asked := request.asked(key) or "").isdigit() else usual
+            for key, usual in (("page", 1), ("page_size", 10))
+        )
+        size = min(size, self.plan.page)
         page = entries[(number - 1) * size : number * size]
         if number > 1 and not page:
             return _said(404, detail="Page not found")
         more = len(entries) > number * size
         target = re.sub(r"[?&]page=\d+", "", request.target)
         if self.plan.old:  # a page may be called by its older address
-            target = target.replace(f"/namespaces/{NAMESPACE}/repositories", f"/repositories/{NAMESPACE}")
+            target = target.replace(
+                f"/namespaces/{self.namespace}/repositories", f"/repositories/{self.namespace}"
+            )
         joint = "&" if "?" in target else "?"
         following = self._absolute(f"{target}{joint}page={number + 1}") if more else None
         return _json({"count": len(entries), "next": following, "previous": None, "results": page})
@@ -323,7 +383,7 @@ class HubServer(Server):
             "full_size": self._layers(images[0]) if images else 0,
             "v2": True,
             "tag_status": "active",
-            "tag_last_pulled": _pull(pulled, tag),
+            "tag_last_pulled": self._pull(pulled, tag),
             "tag_last_pushed": _time(pushed),
         }
         if self.plan.old:  # pushed before these were told
@@ -347,9 +407,15 @@ class HubServer(Server):
             "os_version": None,
             "size": self._layers(held),
             "status": "active",
-            "last_pulled": _pull(held.pulled_at, held.digest),
+            "last_pulled": self._pull(held.pulled_at, held.digest),
             "last_pushed": None if held.pushed_at is None else _time(held.pushed_at),
         }
+
+    def _pull(self, moment: datetime | None, name: str) -> str | None:
+        if moment is not None:
+            return _time(moment)
+        nevers = self.plan.nevers
+        return nevers[(len(name + name[-1]) % len(nevers) - ord(name[-1]) % 2) % len(nevers)]
 
     def _layers(self, held: Held) -> int:
         """The layers as they are stored, without configuration and manifest."""
@@ -368,6 +434,8 @@ class DockerHub:
             user=plan.user,
             password=plan.secret,
             rights=frozenset(rights[right] for right in plan.rights),
+            anybody=plan.anybody,
+            public=plan.anybody,
         )
         self.registry = HubRegistry(
             self.hub.world,
@@ -375,6 +443,7 @@ class DockerHub:
             access=access,
             pulls=plan.pulls,
             referrers=plan.referrers,
+            page=None if plan.anybody else 2,
             now=self.hub.now,
         )
         self.address = self.hub.address
@@ -437,11 +506,24 @@ def serving(world: World | None = None, plan: Plan = TEAM, *, port: int = 0) -> 
 
 @contextmanager
 def serve(world: World, port: int, flavour: str | None) -> Iterator[Started]:
-    """The servers that are started by hand."""
+    """The servers that are started by hand: anybody's, all of it public, its pages as large as the real."""
     # A repository of Docker Hub is of two names, and the namespace is the first.
-    world.repositories = {name.replace("/", "-"): place for name, place in world.repositories.items()}
-    with serving(world, choose(PLANS, flavour, TEAM.name), port=port) as server:
-        yield Started(address=server.address, facts={"registry_endpoint": server.registry_address})
+    names = {name: name.replace("/", "-") for name in world.repositories}
+    if len(set(names.values())) < len(names):
+        raise SystemExit("repositories have one name when each / in them is a -")
+    renamed = " ".join(f"{old}={new}" for old, new in names.items() if old != new)
+    world.repositories = {names[name]: place for name, place in world.repositories.items()}
+    plan = msgspec.structs.replace(
+        choose(PLANS, flavour, TEAM.name),
+        anybody=True,
+        public=frozenset(names.values()),
+        page=100,
+        nevers=(None,),
+    )
+    with serving(world, plan, port=port) as server:
+        facts = {"registry_endpoint": server.registry_address, "namespace": NAMESPACE}
+        facts |= {"username": plan.user, "token": plan.secret}
+        yield Started(address=server.address, facts=facts | ({"renamed": renamed} if renamed else {}))
 
 
 def jwt(claims: Mapping[str, Any]) -> str:
@@ -458,10 +540,6 @@ def _time(moment: datetime) -> str:
     """Fractions have as many digits as it takes; none at all is seen too."""
     text = moment.replace(tzinfo=None).isoformat().rjust(19, "0")
     return f"{text.rstrip('0') if '.' in text else text}Z"
-
-
-def _pull(moment: datetime | None, name: str) -> str | None:
-    return NEVER[len(name + name[-1]) % len(NEVER) - ord(name[-1]) % 2] if moment is None else _time(moment)
 
 
 def _said(status: int, **body: str) -> Answer:

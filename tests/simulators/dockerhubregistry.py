@@ -57,6 +57,7 @@ class HubRegistry(OciServer):
         access: Access,
         pulls: int | None,
         referrers: bool,
+        page: int | None,
         now: Callable[[], datetime],
     ) -> None:
         self.namespace = namespace
@@ -65,7 +66,7 @@ class HubRegistry(OciServer):
         self.pulls: list[tuple[str, str]] = []
         self.then: Callable[[], object] = lambda: None
         self.used: set[str] = set()
-        flavour = Flavour(name="dockerhub", catalogue=False, page=2, referrers=referrers)
+        flavour = Flavour(name="dockerhub", catalogue=False, page=page, referrers=referrers)
         super().__init__(world, flavour, access=access)
         self.guard = _Guard(access)
 
@@ -94,7 +95,7 @@ class HubRegistry(OciServer):
                 parts = found.groupdict()
                 if "name" in parts:
                     namespace, _, parts["name"] = parts["name"].partition("/")
-                    if namespace != self.namespace:
+                    if namespace != self.namespace and not self.guard.access.anybody:
                         return self.guard.challenge(scope, self._realm, error="insufficient_scope")
                     self.used.update(scope.rpartition(":")[2].split(","))
                 return handler(request, **parts)

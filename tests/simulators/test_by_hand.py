@@ -26,7 +26,7 @@ ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
     ("protocol", "lines", "stop"),
     [
         ("acr", 4, signal.SIGINT),
-        ("dockerhub", 2, signal.SIGTERM),
+        ("dockerhub", 6, signal.SIGTERM),
         ("ecr", 4, signal.SIGINT),
         ("ecs", 3, signal.SIGTERM),
         ("gar", 4, signal.SIGINT),
@@ -312,3 +312,63 @@ def test_ghcr_never_deletes_what_is_locked(tmp_path: Path) -> None:
         versions = ask(f"{hand.address}/orgs/any/packages/container/app/versions", headers=token).json
         told = [ask(each["url"], "DELETE", headers=token) for each in versions]
         assert sorted(each.status for each in told) == [204, 204, 400]
+
+
+HUB = {
+    "team/app": [
+        {"tags": ["1.0"], "pushed": "1d"},
+        {"tags": ["1.1"], "pushed": "2d"},
+        {"tags": ["1.2"], "pushed": "3d"},
+        {"tags": ["base"], "pushed": "90d", "locked": True},
+    ]
+}
+
+
+def hub_token(hand: Hand, login: str, **body: str) -> dict[str, str]:
+    given = ask(f"{hand.address}{login}", "POST", body).json
+    return {"Authorization": f"Bearer {given.get('access_token') or given['token']}"}
+
+
+@pytest.mark.parametrize("place", ["/v2/namespaces/other/repositories", "/v2/repositories/other"])
+def test_docker_hub_leads_any_user_of_any_namespace_through_its_pages(tmp_path: Path, place: str) -> None:
+    with started(tmp_path, "dockerhub", HUB, lines=6) as hand:
+        assert hand.facts["renamed"] == "team/app=team-app"
+        headers = hub_token(hand, "/v2/auth/token", identifier="any", secret="dckr_pat_any")
+        address, found = f"{hand.address}{place}/team-app/tags?page_size=3", []
+        while address:
+            page = ask(address, headers=headers).json
+            found += page["results"]
+            address = page["next"]
+        assert [each["name"] for each in found] == ["1.0", "1.1", "1.2", "base"]
+        assert {each["tag_last_pulled"] for each in found} == {None}
+        statuses = [
+            ask(f"{hand.address}{place}/team-app/tags/{tag}/", "DELETE", headers=headers).status
+            for tag in ("1.2", "1.2", "base")
+        ]
+        assert statuses == [204, 404, 403]
+
+
+def test_docker_hub_lets_strangers_look_and_never_delete(tmp_path: Path) -> None:
+    with started(tmp_path, "dockerhub", HUB, lines=6) as hand:
+        tag = f"{hand.address}/v2/repositories/other/team-app/tags/1.0/"
+        assert [ask(tag).status, ask(tag, "DELETE").status, ask(tag).status] == [200, 401, 200]
+        login = f"{hand.address}/v2/users/login/"
+        headers = hub_token(hand, "/v2/users/login/", username="any", password="any")
+        assert ask(tag, "DELETE", headers=headers).status == 204
+        assert [ask(login, "POST", {"username": "any"}).status, ask(login, "POST", b"}").status] == [401, 400]
+        assert ask(f"{hand.address}/v2/nothing").json == {"detail": "Not found"}
+
+
+def test_docker_hubs_registry_gives_any_user_a_token(tmp_path: Path) -> None:
+    with started(tmp_path, "dockerhub", HUB, lines=6) as hand:
+        registry = hand.facts["registry_endpoint"]
+        asked = {"service": "registry.docker.io", "scope": "repository:other/team-app:pull,push,delete"}
+        given = ask(f"{registry}/token?{urlencode(asked)}", headers=basic("any", "dckr_oat_any")).json
+        headers = {"Authorization": f"Bearer {given['token']}"}
+        tags = ask(f"{registry}/v2/other/team-app/tags/list", headers=headers).json["tags"]
+        assert tags == ["1.0", "1.1", "1.2", "base"]
+        manifest = ask(f"{registry}/v2/other/team-app/manifests/1.0", headers=headers)
+        digest = manifest.headers["Docker-Content-Digest"]
+        # A tag still names it.
+        target = f"{registry}/v2/other/team-app/manifests/{digest}"
+        assert ask(target, "DELETE", headers=headers).status == 403
