@@ -29,10 +29,15 @@ NOBODY = 65532
 
 
 @pytest.fixture(scope="session")
-def builder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Builder]:
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return context(tmp_path_factory.mktemp("context"))
+
+
+@pytest.fixture(scope="session")
+def builder(tmp_path_factory: pytest.TempPathFactory, checkout: Path) -> Iterator[Builder]:
     built = Builder(tmp_path_factory.mktemp("image"))
     try:
-        built.build(context(tmp_path_factory.mktemp("context")))
+        built.build(checkout)
         yield built
     finally:
         built.close()
@@ -112,9 +117,11 @@ def test_the_code_is_roots_and_all_can_read_it(container: Container) -> None:
     assert [path for path in paths if path.stat().st_mode & 0o004 == 0] == []
 
 
-def test_the_code_is_there_compiled_and_nothing_else_of_the_checkout(container: Container) -> None:
+def test_the_code_is_there_compiled_and_nothing_else_of_the_checkout(
+    container: Container, checkout: Path
+) -> None:
     app = container.root / "app"
-    written = {path.relative_to(ROOT) for path in (ROOT / "janitor").rglob("*.py")}
+    written = {path.relative_to(checkout) for path in (checkout / "janitor").rglob("*.py")}
     assert {path.relative_to(app) for path in (app / "janitor").rglob("*.py")} == written
     assert len(list((app / "janitor").rglob("*.cpython-313.pyc"))) == len(written)
     assert not {"tests", "docs", "pytest", "moto", "bin"} & {path.name for path in app.iterdir()}
