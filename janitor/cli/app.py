@@ -11,6 +11,7 @@ COMMANDS = (
     Row(name="run", section="Clean", help="Plan a clean-up and show it; with --delete, do it."),
     Row(name="apply", section="Clean", help="Carry out what a saved plan and a fresh one both hold."),
     Row(name="undo", section="Clean", help="Show what of a run can come back; with --restore, put it back."),
+    Row(name="serve", section="Clean", help="Run by schedules, and show on a web page what came of it."),
     Row(name="inventory", section="Clean", help="Write down what the registries hold."),
     Row(name="report", section="Clean", help="Show saved reports again, several as one."),
     Row(name="demo", section="Clean", help="See all of it on a sample registry in a local folder."),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from janitor import log
 from janitor.cli.progress import showing
-from janitor.cli.signals import stopping
+from janitor.cli.signals import hanging_up, stopping
 from janitor.cli.terminal import look, say
 from janitor.core.overview import overview, sums
 from janitor.core.report import OutcomeKind
@@ -75,6 +75,19 @@ def show_again(saved: Sequence[str], written: Sequence[str], output: Output) -> 
     now = found.report.started_at
     say(render(found.report, found.outcomes(), now=now, look=how, counted=counted))
     return 0
+
+
+def keep_running(settings: Settings, listen: tuple[str, int], output: Output) -> int:
+    """Run by the schedules until a signal stops it, and give the exit code."""
+    from janitor.serve.service import Service
+
+    with _under_way(output) as (stop, progress):
+        service = Service(settings, listen, os.environ, stop=stop, clock=clock, progress=progress)
+        with service as (daemon, address), hanging_up(daemon.ask_to_reload):
+            if not output.quiet:
+                doing = "deletes" if settings.delete else "dry runs: nothing is deleted without --delete"
+                print(f"http://{address}/ shows the runs ({doing})", file=sys.stderr, flush=True)  # noqa: T201  for who starts it
+            return daemon.work()
 
 
 def take_inventory(settings: Settings, path: str, output: Output) -> int:

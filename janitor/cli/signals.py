@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: the first asks a run to stop, the second doesn't wait for it."""
+"""SIGINT and SIGTERM: the first asks a run to stop, the second doesn't wait for it. SIGHUP: read anew."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
@@ -42,3 +42,16 @@ def stopping(stop: Stop) -> Iterator[None]:
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+@contextlib.contextmanager
+def hanging_up(heard: Callable[[], None]) -> Iterator[None]:
+    """Let SIGHUP call this meanwhile; elsewhere than in the main thread this does nothing."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before: Any = signal.signal(signal.SIGHUP, lambda *_: heard())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -247,4 +247,5 @@ def _holder_of(path: Path) -> str:
     holder = _read_holder(path)
     if holder is None:
         return "another run (it has not said which)"
-    return f"run {holder.run_id} (process {holder.pid} on {holder.host})"
+    held = "a daemon" if holder.run_id == DAEMON_LOCK else f"run {holder.run_id}"
+    return f"{held} (process {holder.pid} on {holder.host})"

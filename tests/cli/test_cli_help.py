@@ -13,6 +13,8 @@ from tests.cli.house import call
 from tests.cli.house import janitor as program
 
 HEAVY = (
+    "apscheduler",
+    "waitress",
     "yaml",
     "re2",
     "rich",
@@ -41,7 +43,7 @@ def test_an_overview_that_can_not_be_written_is_told_in_one_line() -> None:
 
 
 @pytest.mark.parametrize(
-    "args", [[], ["run"], ["inventory"], ["report"], ["check"], ["test"], ["schema"], ["demo"]]
+    "args", [[], ["run"], ["serve"], ["inventory"], ["report"], ["check"], ["test"], ["schema"], ["demo"]]
 )
 def test_help_loads_nothing_but_click(args: list[str]) -> None:
     script = (
