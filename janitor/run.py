@@ -18,6 +18,7 @@ import msgspec
 
 from janitor.agreeing import agree
 from janitor.applying import Outcomes, apply
+from janitor.clock import onward
 from janitor.core.plan import RepositoryState
 from janitor.core.policy import PolicySet
 from janitor.core.report import (
@@ -122,6 +123,7 @@ def run(
     Errors: UsageError and PolicyError before anything is done; whatever fails later is in the report. Who is
     to be told of failures is told of those that end a run without one, too, once its policies are read.
     """
+    clock = onward(clock)
     started = clock()
     if order is None:
         order = Order(new_run_id(started), load_policies(settings.policies, environ))

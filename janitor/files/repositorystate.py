@@ -130,9 +130,9 @@ class RepositoryStates:
         )
         returned = self._returned(registry, repository, digests)
         if before is not None:
-            images = tuple(_with_time(image, digests[image.digest], tags) for image in images)
+            images = tuple(_with_time(image, digests[image.digest], tags, now) for image in images)
         if returned:
-            images = tuple(_arrived(image, returned.get(image.digest)) for image in images)
+            images = tuple(_arrived(image, returned.get(image.digest), now) for image in images)
         return images
 
     def returned(self, registry: str, repository: str, digests: Iterable[str], now: datetime) -> None:
@@ -230,18 +230,19 @@ def _since_on(tag: str, digest: str, before: _Seen | None, now: datetime) -> dat
     return seen.since if seen is not None and seen.digest == digest else now
 
 
-def _arrived(image: Image, at: datetime | None) -> Image:
+def _arrived(image: Image, at: datetime | None, now: datetime) -> Image:
     """Give an image that came back the time of that, where it is later than what else is known."""
     if at is None or (image.tagged_at is not None and image.tagged_at >= at):
         return image
-    return msgspec.structs.replace(image, tagged_at=at)
+    return msgspec.structs.replace(image, tagged_at=min(at, now))
 
 
-def _with_time(image: Image, since: datetime | None, tags: Mapping[str, _Tagged]) -> Image:
+def _with_time(image: Image, since: datetime | None, tags: Mapping[str, _Tagged], now: datetime) -> Image:
     if image.tagged_at is not None:
         return image
     times = [tags[tag].since for tag in image.tags]
     if image.pushed_at is None:
         times.append(since)
-    known = [each for each in times if each is not None]
+    # What a clock that was set back since saw later than now was seen now at the latest, and counts as young.
+    known = [min(each, now) for each in times if each is not None]
     return msgspec.structs.replace(image, tagged_at=max(known)) if known else image
