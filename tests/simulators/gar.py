@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from urllib.parse import quote, unquote
 
 import grpc
@@ -23,13 +23,16 @@ from google.iam.v1 import iam_policy_pb2
 from google.longrunning import operations_pb2
 from google.protobuf import empty_pb2
 
-from tests.simulators.access import Access
+from tests.simulators.gar_packages import Packages
+from tests.simulators.gar_registry import GarRegistry
+from tests.simulators.gar_rest import GarRest
 from tests.simulators.gar_rules import (
-    DOWNLOADING,
     PERMISSIONS,
     Refusal,
+    Refused,
     batch_refusal,
     delete,
+    missing,
     refusal,
     tag_refusal,
 )
@@ -45,9 +48,6 @@ from tests.simulators.gar_wire import (
     unwrapped,
     verb,
 )
-from tests.simulators.oci import Flavour as OciFlavour
-from tests.simulators.oci import OciServer
-from tests.simulators.server import Answer, Request
 from tests.simulators.started import Started, choose
 from tests.simulators.truth import Fault, FaultKind, Repository
 from tests.simulators.world import World
@@ -98,6 +98,13 @@ BARE = Flavour(name="bare", tells_children=False)
 FLAVOURS: Mapping[str, Flavour] = {flavour.name: flavour for flavour in (USUAL, SLOW, BARE)}
 
 
+class Method(NamedTuple):
+    """What a method is asked by, and what answers it."""
+
+    request: Any
+    answer: Callable[[Any], Any]
+
+
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One request as it arrived."""
 
@@ -108,9 +115,20 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
 @contextmanager
 def serve(world: World, port: int, flavour: str | None) -> Iterator[Started]:
-    """The server that is started by hand."""
-    with GarServer(world, choose(FLAVOURS, flavour, USUAL.name), port=port) as server:
-        facts = {"registry_endpoint": server.registry.address, "project": PROJECT, "location": LOCATION}
+    """The servers that are started by hand: of any project and location, with pages as large as the real."""
+    # An image has a name below the repository's.
+    names = {name: name if "/" in name else f"images/{name}" for name in world.repositories}
+    if len(set(names.values())) < len(names):
+        raise SystemExit("repositories have one name when those without a / are put below images/")
+    renamed = " ".join(f"{old}={new}" for old, new in names.items() if old != new)
+    world.repositories = {names[name]: place for name, place in world.repositories.items()}
+    locked = {name.partition("/")[0] for name, place in world.repositories.items() if place.locked}
+    chosen = msgspec.structs.replace(choose(FLAVOURS, flavour, USUAL.name), page=_PAGE_LIMIT)
+    settings = {name: Settings(immutable=True) for name in locked}
+    with GarServer(world, chosen, settings=settings, port=port) as server, GarRest(server) as rest:
+        server.anybody = True
+        facts = {"registry_endpoint": server.registry.address, "rest_endpoint": rest.address}
+        facts |= {"project": PROJECT, "location": LOCATION} | ({"renamed": renamed} if renamed else {})
         yield Started(address=server.address, facts=facts)
 
 
@@ -142,9 +160,10 @@ class GarServer:
         self.token = token
         self.calls: list[Call] = []
         self.arriving: Callable[[str], None] = lambda _: None  # called with each request's method
+        self.anybody = False  # every project and location is this one: those of the last request
         self.parent = f"projects/{project}/locations/{location}"
         self.project = project.replace(":", "/")
-        self.registry = _Registry(self)
+        self.registry = GarRegistry(self)
         self._operations: dict[str, Operation] = {}
         self._tokens: dict[str, tuple[int, int]] = {}  # where a page begins, and how many gaps come before
         self._numbers = itertools.count(1)
@@ -152,7 +171,14 @@ class GarServer:
             ThreadPoolExecutor(max_workers=16),
             options=[("grpc.max_send_message_length", -1), ("grpc.so_reuseport", 0)],
         )
-        self._server.add_generic_rpc_handlers(tuple(self._services()))
+        services = self._services()
+        self.methods = {name: method for methods in services.values() for name, method in methods.items()}
+        self._server.add_generic_rpc_handlers(
+            tuple(
+                grpc.method_handlers_generic_handler(service, {name: self._handler(name) for name in methods})
+                for service, methods in services.items()
+            )
+        )
         if keys is None:
             bound = self._server.add_insecure_port(f"127.0.0.1:{port}")
         else:
@@ -177,6 +203,17 @@ class GarServer:
     ) -> None:
         self.close()
 
+    def move_to(self, name: str) -> None:
+        """Answer from now on as the project and location of a resource, where anybody may ask."""
+        kind, project, *rest = [*name.split("/"), "", ""][:4]
+        if not self.anybody or kind != "projects" or not project:
+            return
+        said = rest[1] if rest[:1] == ["locations"] else ""
+        # A hyphen means all of them, and one answers.
+        location = said if said not in {"", "-"} else self.parent.rpartition("/")[2]
+        self.parent = f"projects/{project}/locations/{location}"
+        self.project = project.replace(":", "/")
+
     def may(self, right: str) -> bool:
         """Whether one has a permission; notes that it was needed."""
         self.used.add(right)
@@ -187,7 +224,8 @@ class GarServer:
         named = dict.fromkeys(name.partition("/")[0] for name in self.world.repositories)
         return {name: self.settings.get(name, Settings()) for name in sorted({*named, *self.settings})}
 
-    def _services(self) -> Iterator[grpc.GenericRpcHandler]:
+    def _services(self) -> dict[str, dict[str, Method]]:
+        """All that is served, by the service that it is of."""
         own: dict[str, Callable[[Any], Any]] = {
             "ListRepositories": self._list_repositories,
             "GetRepository": self._get_repository,
@@ -201,22 +239,28 @@ class GarServer:
             "DeleteTag": self._delete_tag,
             "DeleteVersion": self._delete_version,
             "BatchDeleteVersions": self._batch_delete_versions,
+            **Packages(self).methods,
         }
-        handlers = {
-            method: self._handler(method, raw_type(getattr(ar, f"{method}Request")), answer)
+        methods = {
+            method: Method(raw_type(getattr(ar, f"{method}Request")), answer)
             for method, answer in own.items()
         }
         rights = iam_policy_pb2.TestIamPermissionsRequest
-        handlers["TestIamPermissions"] = self._handler("TestIamPermissions", rights, self._test_permissions)
-        yield grpc.method_handlers_generic_handler(_SERVICE, handlers)
-        get = self._handler("GetOperation", operations_pb2.GetOperationRequest, self._get_operation)
-        yield grpc.method_handlers_generic_handler("google.longrunning.Operations", {"GetOperation": get})
-        places = self._handler("ListLocations", locations_pb2.ListLocationsRequest, self._list_locations)
-        yield grpc.method_handlers_generic_handler(
-            "google.cloud.location.Locations", {"ListLocations": places}
-        )
+        methods["TestIamPermissions"] = Method(rights, self._test_permissions)
+        get = Method(operations_pb2.GetOperationRequest, self._get_operation)
+        places = Method(locations_pb2.ListLocationsRequest, self._list_locations)
+        return {
+            _SERVICE: methods,
+            "google.longrunning.Operations": {"GetOperation": get},
+            "google.cloud.location.Locations": {"ListLocations": places},
+        }
 
-    def _handler(self, method: str, request_type: Any, answer: Callable[[Any], Any]) -> grpc.RpcMethodHandler:
+    def perform(self, method: str, request: Any, metadata: Mapping[str, str]) -> Any:
+        """The answer to a request, which may be a refusal."""
+        self.move_to(resource(request))
+        return self._forbidden(method, request, metadata) or _refusing(self.methods[method].answer, request)
+
+    def _handler(self, method: str) -> grpc.RpcMethodHandler:
         def serve(request: Any, context: grpc.ServicerContext) -> bytes:
             metadata = {item.key: str(item.value) for item in context.invocation_metadata()}
             self.calls.append(Call(method=method, request=request, metadata=metadata))
@@ -225,8 +269,7 @@ class GarServer:
                 context.abort_with_status(spoilt)
             with self.world.lock:
                 self.arriving(method)
-                refused = self._forbidden(method, request, metadata)
-                answered = refused or _refusing(answer, request)
+                answered = self.perform(method, request, metadata)
                 if isinstance(answered, Refusal):
                     context.abort(answered.status, answered.message)
                 if fault is not None:
@@ -237,7 +280,8 @@ class GarServer:
             # A message that was cut is none: the last field of it is missing an end.
             return body[:-1] if fault is not None and fault.kind is FaultKind.CUT_JSON else body
 
-        return grpc.unary_unary_rpc_method_handler(serve, request_type.FromString, lambda body: body)
+        decode = self.methods[method].request.FromString
+        return grpc.unary_unary_rpc_method_handler(serve, decode, lambda body: body)
 
     def _forbidden(self, method: str, request: Any, metadata: Mapping[str, str]) -> Refusal | None:
         if self.token is not None and metadata.get("authorization") != f"Bearer {self.token}":
@@ -270,13 +314,13 @@ class GarServer:
         self._tokens[token] = at, gaps
         return token
 
-    def _page(self, request: Any, entries: Sequence[Any], usual: int = 100) -> tuple[list[Any], str]:
+    def page(self, request: Any, entries: Sequence[Any], usual: int = 100) -> tuple[list[Any], str]:
         if request.page_size < 0:
-            raise _Refused(Refusal(grpc.StatusCode.INVALID_ARGUMENT, "page_size must not be negative"))
+            raise Refused(Refusal(grpc.StatusCode.INVALID_ARGUMENT, "page_size must not be negative"))
         at, gaps = 0, self.flavour.gaps
         if request.page_token:
             if request.page_token not in self._tokens:
-                raise _Refused(Refusal(grpc.StatusCode.INVALID_ARGUMENT, "Invalid page token"))
+                raise Refused(Refusal(grpc.StatusCode.INVALID_ARGUMENT, "Invalid page token"))
             at, gaps = self._tokens[request.page_token]
         if gaps:
             return [], self._token(at, gaps - 1)
@@ -285,13 +329,16 @@ class GarServer:
         return page, self._token(at + size, self.flavour.gaps) if at + size < len(entries) else ""
 
     def _list_repositories(self, request: Any) -> Any:
-        if request.parent != self.parent:
+        parent = request.parent
+        if self.anybody:
+            parent = parent.replace("/locations/-", f"/locations/{self.parent.rpartition('/')[2]}")
+        if parent != self.parent:
             return Refusal(grpc.StatusCode.PERMISSION_DENIED, f"denied on {request.parent}")
-        page, token = self._page(request, [self._repository(name) for name in self.repositories()])
+        page, token = self.page(request, [self._repository(name) for name in self.repositories()])
         return ar.ListRepositoriesResponse(repositories=page, next_page_token=token)
 
     def _get_repository(self, request: Any) -> Any:
-        return self._repository(self._place(request.name, ""))
+        return self._repository(self.place(request.name, ""))
 
     def _repository(self, name: str) -> Any:
         settings = self.repositories()[name]
@@ -310,7 +357,7 @@ class GarServer:
         return told if told is not None else f"{self.registry.host}/{self.project}/{name}"
 
     def _list_docker_images(self, request: Any) -> Any:
-        place = self._place(request.parent, "")
+        place = self.place(request.parent, "")
         if self.repositories()[place].mode == 2:
             return Refusal(grpc.StatusCode.FAILED_PRECONDITION, "not supported on virtual repositories")
         found = [
@@ -320,7 +367,7 @@ class GarServer:
             for digest in held.manifests
         ]
         # The images of all names are mixed.
-        page, token = self._page(request, sorted(found))
+        page, token = self.page(request, sorted(found))
         images = [self._image(full, digest) for digest, full in page]
         return ar.ListDockerImagesResponse(docker_images=images, next_page_token=token)
 
@@ -330,8 +377,8 @@ class GarServer:
         )
         name, _, digest = named.partition("@")
         full = f"{place}/{unquote(name)}"
-        if "/" in name or digest not in self._at(full).manifests:
-            return _missing(request.name)
+        if "/" in name or digest not in self.at(full).manifests:
+            return missing(request.name)
         return self._image(full, digest)
 
     def _image(self, full: str, digest: str) -> Any:
@@ -357,22 +404,22 @@ class GarServer:
         )
 
     def _list_versions(self, request: Any) -> Any:
-        full = self._full(request.parent)
-        page, token = self._page(request, sorted(self._at(full).manifests))
+        full = self.full(request.parent)
+        page, token = self.page(request, sorted(self.at(full).manifests))
         versions = [self._version_of(request.parent, full, digest, request.view) for digest in page]
         return ar.ListVersionsResponse(versions=versions, next_page_token=token)
 
     def _get_version(self, request: Any) -> Any:
         package, _, digest = request.name.partition("/versions/")
-        full = self._full(package)
-        if digest not in self._at(full).manifests:
-            return _missing(request.name)
+        full = self.full(package)
+        if digest not in self.at(full).manifests:
+            return missing(request.name)
         return self._version_of(package, full, digest, request.view)
 
     def _version_of(self, package: str, full: str, digest: str, view: int) -> Any:
-        held = self._at(full).manifests[digest]
+        held = self.at(full).manifests[digest]
         name = f"{package}/versions/{digest}"
-        tags = sorted(self._at(full).tags_of(digest))[:_RELATED_TAGS] if view == ar.VersionView.FULL else []
+        tags = sorted(self.at(full).tags_of(digest))[:_RELATED_TAGS] if view == ar.VersionView.FULL else []
         return ar.Version(
             name=name,
             create_time=timestamp(held.pushed_at),
@@ -380,61 +427,61 @@ class GarServer:
         )
 
     def _list_tags(self, request: Any) -> Any:
-        tags = sorted(self._at(self._full(request.parent)).tags.items())
+        tags = sorted(self.at(self.full(request.parent)).tags.items())
         wanted = request.filter.removeprefix('version="').removesuffix('"')
         found = [
             {"name": f"{request.parent}/tags/{tag}", "version": f"{request.parent}/versions/{digest}"}
             for tag, digest in tags
             if not request.filter or wanted == f"{request.parent}/versions/{digest}"
         ]
-        page, token = self._page(request, found, 35)
+        page, token = self.page(request, found, 35)
         return ar.ListTagsResponse(tags=page, next_page_token=token)
 
     def _get_tag(self, request: Any) -> Any:
         package, _, tag = request.name.partition("/tags/")
-        digest = self._at(self._full(package)).tags.get(unquote(tag))
+        digest = self.at(self.full(package)).tags.get(unquote(tag))
         if digest is None:
-            return _missing(request.name)
+            return missing(request.name)
         return ar.Tag(name=request.name, version=f"{package}/versions/{digest}")
 
     def _create_tag(self, request: Any) -> Any:
-        full = self._full(request.parent)
+        full = self.full(request.parent)
         tag, digest = unquote(request.tag_id), request.tag.version.partition("/versions/")[2]
-        if tag in self._at(full).tags:
+        if tag in self.at(full).tags:
             return Refusal(grpc.StatusCode.ALREADY_EXISTS, "the tag already exists")
-        if digest not in self._at(full).manifests:
-            return _missing(request.tag.version)
+        if digest not in self.at(full).manifests:
+            return missing(request.tag.version)
         self.world.retag(full, tag, digest)
         return ar.Tag(name=f"{request.parent}/tags/{tag}", version=request.tag.version)
 
     def _delete_tag(self, request: Any) -> Any:
         package, _, tag = request.name.partition("/tags/")
-        full = self._full(package)
-        if unquote(tag) not in self._at(full).tags:
-            return _missing(request.name)
-        if refused := tag_refusal(self._settings(full).immutable):
+        full = self.full(package)
+        if unquote(tag) not in self.at(full).tags:
+            return missing(request.name)
+        if refused := tag_refusal(self.settings_of(full).immutable):
             return refused
-        self._at(full).untag(unquote(tag))
+        self.at(full).untag(unquote(tag))
         return empty_pb2.Empty()
 
     def _delete_version(self, request: Any) -> Any:
         package, _, digest = request.name.partition("/versions/")
-        full = self._full(package)
-        if digest not in self._at(full).manifests:
-            return _missing(request.name)
+        full = self.full(package)
+        if digest not in self.at(full).manifests:
+            return missing(request.name)
 
         def run() -> Refusal | None:
             refused = refusal(
-                self._at(full), digest, force=request.force, immutable=self._settings(full).immutable
+                self.at(full), digest, force=request.force, immutable=self.settings_of(full).immutable
             )
             if refused is None:
                 delete(self.world, full, [digest])
             return refused
 
-        return self._begun(run, ar.OperationMetadata())
+        return self.begun(run, ar.OperationMetadata())
 
     def _batch_delete_versions(self, request: Any) -> Any:
-        full = self._full(request.parent)
+        full = self.full(request.parent)
         if len(request.names) > self.flavour.batch:
             return Refusal(grpc.StatusCode.INVALID_ARGUMENT, "too many versions in one request")
         digests = [name.partition("/versions/")[2] for name in request.names]
@@ -443,14 +490,14 @@ class GarServer:
             # It succeeds even for what the service would refuse.
             if request.validate_only:
                 return None
-            refused = batch_refusal(self._at(full), digests, immutable=self._settings(full).immutable)
+            refused = batch_refusal(self.at(full), digests, immutable=self.settings_of(full).immutable)
             if refused is None:
                 delete(self.world, full, digests)
             return refused
 
-        return self._begun(run, ar.BatchDeleteVersionsMetadata())
+        return self.begun(run, ar.BatchDeleteVersionsMetadata())
 
-    def _begun(self, run: Callable[[], Refusal | None], metadata: Any) -> Any:
+    def begun(self, run: Callable[[], Refusal | None], metadata: Any) -> Any:
         polls = self.flavour.polls
         operation = Operation(
             name=f"{self.parent}/operations/{next(self._numbers)}", run=run, metadata=metadata, polls=polls
@@ -466,7 +513,7 @@ class GarServer:
     def _get_operation(self, request: Any) -> Any:
         operation = self._operations.get(request.name)
         if operation is None:
-            return _missing(request.name)
+            return missing(request.name)
         if not operation.done and operation.polls is not None:
             operation.polls -= 1
             if operation.polls <= 0:
@@ -479,61 +526,32 @@ class GarServer:
         return locations_pb2.ListLocationsResponse(locations=[location])
 
     def _test_permissions(self, request: Any) -> Any:
-        self._place(request.resource, "")
+        self.place(request.resource, "")
         held = [right for right in request.permissions if self.rights is None or right in self.rights]
         return iam_policy_pb2.TestIamPermissionsResponse(permissions=held)
 
-    def _place(self, name: str, below: str) -> str:
+    def place(self, name: str, below: str) -> str:
         """The service's repository of a resource's name; a slash that isn't escaped leads nowhere."""
         place, _, rest = name.removeprefix(f"{self.parent}/repositories/").partition("/")
         if not name.startswith(f"{self.parent}/repositories/") or place not in self.repositories():
-            raise _Refused(_missing(name))
+            raise Refused(missing(name))
         if rest.count("/") != below.count("/") + bool(below):
-            raise _Refused(_missing(name))
+            raise Refused(missing(name))
         return place
 
-    def _full(self, package: str) -> str:
-        place = self._place(package, "packages")
+    def full(self, package: str) -> str:
+        place = self.place(package, "packages")
         return f"{place}/{unquote(package.rpartition('/')[2])}"
 
-    def _at(self, full: str) -> Repository:
+    def at(self, full: str) -> Repository:
         return self.world.repositories.get(full) or Repository()
 
-    def _settings(self, full: str) -> Settings:
+    def settings_of(self, full: str) -> Settings:
         return self.repositories()[full.partition("/")[0]]
-
-
-class _Refused(Exception):
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal.message)
-        self.refusal = refusal
 
 
 def _refusing(answer: Callable[[Any], Any], request: Any) -> Any:
     try:
         return answer(request)
-    except _Refused as refused:
+    except Refused as refused:
         return refused.refusal
-
-
-def _missing(name: str) -> Refusal:
-    return Refusal(grpc.StatusCode.NOT_FOUND, f"Requested entity was not found: {name}")
-
-
-class _Registry(OciServer):
-    """The same images by the distribution API, below the project's name."""
-
-    def __init__(self, service: GarServer) -> None:
-        self.service = service
-        super().__init__(service.world, OciFlavour(name="gar", referrers=True), access=Access())
-
-    def answer(self, request: Request) -> Answer:
-        if self.service.token is not None:
-            sent = request.headers.get("authorization")
-            if sent != f"Bearer {self.service.token}":
-                return Answer(status=401, headers={"WWW-Authenticate": 'Bearer realm="https://g.example/t"'})
-        if request.path != "/v2/" and not self.service.may(DOWNLOADING):
-            return Answer(status=403, body=b'{"errors":[{"code":"DENIED","message":"Permission denied"}]}')
-        self.world = self.service.world
-        path = request.path.replace(f"/v2/{self.service.project}/", "/v2/", 1)
-        return super().answer(msgspec.structs.replace(request, path=path))

@@ -20,7 +20,11 @@ PERMISSIONS: Mapping[str, str | None] = {
     "GetVersion": "artifactregistry.versions.get",
     "ListTags": "artifactregistry.tags.list",
     "GetTag": "artifactregistry.tags.get",
+    "ListPackages": "artifactregistry.packages.list",
+    "GetPackage": "artifactregistry.packages.get",
+    "DeletePackage": "artifactregistry.packages.delete",
     "CreateTag": "artifactregistry.tags.create",
+    "UpdateTag": "artifactregistry.tags.update",
     "DeleteTag": "artifactregistry.tags.delete",
     "DeleteVersion": "artifactregistry.versions.delete",
     "BatchDeleteVersions": "artifactregistry.versions.delete",
@@ -36,6 +40,18 @@ class Refusal(NamedTuple):
 
     status: grpc.StatusCode
     message: str
+
+
+class Refused(Exception):
+    """A refusal, from further below."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
+def missing(name: str) -> Refusal:
+    return Refusal(grpc.StatusCode.NOT_FOUND, f"Requested entity was not found: {name}")
 
 
 def refusal(place: Repository, digest: str, *, force: bool, immutable: bool) -> Refusal | None:

@@ -30,14 +30,13 @@ class Operation(msgspec.Struct, kw_only=True):
 
 
 def verb(method: str) -> str:
-    changing = ("Delete", "BatchDelete", "Create")
+    changing = ("Delete", "BatchDelete", "Create", "Update")
     return "DELETE" if method.startswith(changing) else "GET"
 
 
 def resource(request: Any) -> str:
-    return next(
-        str(getattr(request, field)) for field in ("name", "parent", "resource") if hasattr(request, field)
-    )
+    said = (getattr(request, field) for field in ("name", "parent", "resource") if hasattr(request, field))
+    return str(next(said, None) or request.tag.name)
 
 
 def raw_type(wrapped: Any) -> Any:

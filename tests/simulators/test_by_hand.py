@@ -13,9 +13,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 import boto3
+import grpc
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from google.api_core import exceptions
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import artifactregistry_v1 as ar
+from google.cloud.artifactregistry_v1.services.artifact_registry import transports
 
 from tests.simulators.byhand import Hand, ask, started
 
@@ -29,7 +34,7 @@ ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
         ("dockerhub", 6, signal.SIGTERM),
         ("ecr", 4, signal.SIGINT),
         ("ecs", 3, signal.SIGTERM),
-        ("gar", 4, signal.SIGINT),
+        ("gar", 5, signal.SIGINT),
         ("ghcr", 4, signal.SIGTERM),
         ("kubernetes", 1, signal.SIGINT),
         ("lambda", 3, signal.SIGTERM),
@@ -372,3 +377,79 @@ def test_docker_hubs_registry_gives_any_user_a_token(tmp_path: Path) -> None:
         # A tag still names it.
         target = f"{registry}/v2/other/team-app/manifests/{digest}"
         assert ask(target, "DELETE", headers=headers).status == 403
+
+
+GAR = {
+    "team/deep/app": [{"tags": ["1"], "pushed": "20d"}, {"pushed": "30d"}, {"pushed": "40d"}],
+    "locked/app": [{"tags": ["1"], "locked": True}],
+    "tool": [{"tags": ["1"]}],
+}
+
+
+@contextmanager
+def artifact_registry(hand: Hand, way: str) -> Iterator[ar.ArtifactRegistryClient]:
+    """Google's own client, by gRPC or by REST."""
+    transport: Any
+    if way == "grpc":
+        channel = grpc.insecure_channel(hand.address.removeprefix("http://"))
+        transport = transports.ArtifactRegistryGrpcTransport(channel=channel)
+    else:
+        transport = transports.ArtifactRegistryRestTransport(
+            host=hand.facts["rest_endpoint"].removeprefix("http://"),
+            url_scheme="http",
+            credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call] # it has no types
+        )
+    with ar.ArtifactRegistryClient(transport=transport) as client:
+        yield client
+
+
+def done(operation: Any) -> None:
+    """Wait for what was begun."""
+    operation.result()
+
+
+@pytest.mark.parametrize("way", ["grpc", "rest"])
+def test_gar_answers_as_whichever_project_and_location_it_is_asked_for(tmp_path: Path, way: str) -> None:
+    parent = "projects/other/locations/us"
+    with started(tmp_path, "gar", GAR, lines=6) as hand, artifact_registry(hand, way) as client:
+        assert hand.facts["renamed"] == "tool=images/tool"
+        repositories = {each.name: each for each in client.list_repositories(parent=parent)}
+        names = [f"{parent}/repositories/{name}" for name in ("images", "locked", "team")]
+        assert sorted(repositories) == names
+        assert repositories[names[1]].docker_config.immutable_tags
+        asked = ar.ListDockerImagesRequest(parent=names[2], page_size=2)
+        images = list(client.list_docker_images(asked))
+        assert [each.uri.partition("/")[2].partition("@")[0] for each in images] == [
+            "other/team/deep/app"
+        ] * 3
+        (package,) = client.list_packages(parent=names[2])
+        assert package.name == f"{names[2]}/packages/deep%2Fapp"
+        first, second, tagged = (
+            f"{package.name}/versions/{each.uri.partition('@')[2]}"
+            for each in sorted(images, key=lambda each: len(each.tags))
+        )
+        done(client.delete_version(name=first))
+        done(client.batch_delete_versions({"parent": package.name, "names": [second]}))
+        with pytest.raises(exceptions.GoogleAPICallError, match="still referenced by tag"):
+            done(client.delete_version(name=tagged))
+        (tag,) = client.list_tags(parent=package.name)
+        client.delete_tag(name=tag.name)
+        client.create_tag(parent=package.name, tag_id="2", tag=ar.Tag(version=tagged))
+        done(client.delete_package(name=package.name))
+        with pytest.raises(exceptions.NotFound):
+            client.get_package(name=package.name)
+        assert len(list(client.list_repositories(parent="projects/other/locations/-"))) == 2
+
+
+def test_gars_registry_tells_and_deletes_as_google_does(tmp_path: Path) -> None:
+    with started(tmp_path, "gar", GAR, lines=6) as hand:
+        image = f"{hand.facts['registry_endpoint']}/v2/other/team/deep/app"
+        listed = ask(f"{image}/tags/list").json
+        assert (listed["name"], listed["tags"]) == ("other/team/deep/app", ["1"])
+        (digest,) = (digest for digest, each in listed["manifest"].items() if each["tag"])
+        refused = ask(f"{image}/manifests/{digest}", "DELETE")
+        assert refused.json["errors"][0]["code"] == "GOOGLE_MANIFEST_DANGLING_TAG"
+        statuses = [ask(f"{image}/manifests/{each}", "DELETE").status for each in ("1", digest)]
+        assert statuses == [202, 202]
+        missing = ask(f"{hand.facts['rest_endpoint']}/v1/nothing").json["error"]
+        assert (missing["code"], missing["status"]) == (404, "NOT_FOUND")
