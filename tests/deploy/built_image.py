@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +19,7 @@ import yaml
 
 import janitor
 from tests.deploy.container import ENVIRONMENT, Builder, Container, child, context, wait_for
-from tests.deploy.manifests import CRONJOB, ROOT, containers, of_kind, program, read, rendered
+from tests.deploy.manifests import CRONJOB, ROOT, Document, containers, of_kind, program, read, rendered
 from tests.instant import NOW
 from tests.simulators.oci import OciServer
 from tests.simulators.world import World
@@ -64,9 +66,9 @@ def done(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     return process.returncode, output, errors
 
 
-def policies(folder: Path, endpoint: str) -> Path:
-    """The policies of the CronJob, for a registry that is here, of which no cluster is asked."""
-    (config,) = of_kind(read(CRONJOB), "ConfigMap")
+def policies(folder: Path, endpoint: str, config: Document | None = None) -> Path:
+    """Policies, by default the CronJob's, for a registry that is here; no cluster is asked."""
+    config = config or of_kind(read(CRONJOB), "ConfigMap")[0]
     policy = yaml.safe_load(config["data"]["policies.yaml"])
     policy["registries"]["main"]["endpoint"] = endpoint
     del policy["protect"]["in_use"]
@@ -208,6 +210,37 @@ def test_shards_share_the_folder_and_their_reports_are_put_together(
     assert code == 0, errors
     assert "pr-1" in output
     assert (state / "report.html").stat().st_size > 0
+
+
+def test_the_daemon_answers_what_its_probes_ask_and_ends_when_it_is_told_to(
+    container: Container, tmp: Path, tmp_path: Path, registry: OciServer
+) -> None:
+    (found,) = containers(rendered("deploy/overlays/daemon"))
+    (config,) = of_kind(rendered("deploy/overlays/daemon"), "ConfigMap")
+    folder = policies(tmp_path / "policies", registry.address, config)
+    mounts = {folder: "/policies", _of_nobody(tmp_path / "state"): "/state"}
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    called = [f"--listen={address}" if each.startswith("--listen=") else each for each in found["args"]]
+    process = container.start(*called, tmp=tmp, mounts=mounts)
+    try:
+        wait_for(lambda: _asked(address, found["livenessProbe"]["httpGet"]["path"]) == "ok\n")
+        assert _asked(address, found["readinessProbe"]["httpGet"]["path"]) == "ready\n"
+        assert "janitor_serve_policies_valid 1\n" in _asked(address, "/metrics")
+    finally:
+        os.kill(child(process), signal.SIGTERM)
+        code, _, errors = done(process)
+    assert code == 128 + signal.SIGTERM, errors
+
+
+def _asked(address: str, path: str) -> str:
+    """The answer; nothing as long as nobody listens."""
+    try:
+        with urllib.request.urlopen(f"http://{address}{path}", timeout=10) as answer:
+            text: str = answer.read().decode()
+            return text
+    except OSError:
+        return ""
 
 
 def test_as_process_1_it_ends_when_it_is_told_to(

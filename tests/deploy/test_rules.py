@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from janitor.reports.prometheus import METRICS
-from tests.deploy.manifests import DEPLOY, read
+from tests.deploy.manifests import DEPLOY, ROOT, read
 
 MONITORING = DEPLOY / "monitoring"
 UNIT_TESTS = Path(__file__).parent / "rules"
@@ -31,6 +31,10 @@ FOREIGN = frozenset(
         "kube_job_status_start_time",
     }
 )
+
+
+# What the daemon adds, by the table of its page.
+DAEMONS = frozenset(re.findall(r"^\| `(janitor_\w+)", (ROOT / "docs" / "serve.md").read_text(), re.MULTILINE))
 
 
 def groups(kind: str) -> list[dict[str, Any]]:
@@ -88,7 +92,7 @@ def test_every_alert_is_tried(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_alerts_speak_of_metrics_that_there_are(kind: str) -> None:
-    known = FOREIGN | {metric.name for metric in METRICS}
+    known = FOREIGN | {metric.name for metric in METRICS} | DAEMONS
     text = "\n".join(rule["expr"] for rule in rules(kind))
     assert set(re.findall(r"\b(?:kube|janitor)_\w+", text)) <= known
 
