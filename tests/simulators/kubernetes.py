@@ -172,8 +172,19 @@ def serve(world: World, port: int, flavour: str | None) -> Iterator[Started]:
 
 _LISTED = re.compile(
     r"/(?:api/(?P<core>v1)|apis/(?P<group>[^/]+)/(?P<version>[^/]+))"
-    r"(?:/namespaces/(?P<namespace>[^/]+))?/(?P<plural>[a-z0-9-]+)"
+    r"(?:/namespaces/(?P<namespace>[^/]+))?/(?P<plural>[a-z0-9-]+)(?:/(?P<name>[^/]+))?"
 )
+# What people type.
+_SHORT = {
+    "namespaces": "ns",
+    "pods": "po",
+    "replicationcontrollers": "rc",
+    "daemonsets": "ds",
+    "deployments": "deploy",
+    "replicasets": "rs",
+    "statefulsets": "sts",
+    "cronjobs": "cj",
+}
 
 
 class KubernetesServer(Server):
@@ -232,11 +243,17 @@ class KubernetesServer(Server):
         kind = self.cluster.kinds.get(resource)
         if kind is None or (namespace is not None and not kind.namespaced):
             return _not_found()
-        right = Right(listed["group"] or "", listed["plural"], namespace=namespace or "")
+        name = listed["name"]
+        verb = "list" if name is None else "get"
+        right = Right(listed["group"] or "", listed["plural"], verb, namespace or "")
         self.used.add(right)
         everywhere = msgspec.structs.replace(right, namespace="")
         if self.rights is not None and not {right, everywhere} & self.rights:
             return _forbidden(right)
+        if name is not None:
+            held = self.cluster.objects.get(resource, {}).get((namespace or "", name))
+            said = f'{listed["plural"]} "{name}" not found'
+            return status(404, "NotFound", said, name=name) if held is None else _json(held)
         return self._list(request, resource, kind, namespace)
 
     def spoil(self, fault: Fault, request: Request) -> Answer:
@@ -329,7 +346,9 @@ class KubernetesServer(Server):
                 "singularName": kind.kind.lower(),
                 "namespaced": kind.namespaced,
                 "kind": kind.kind,
-                "verbs": ["get", "list", "watch"],
+                "verbs": ["get", "list"],
+                "shortNames": [_SHORT[plural]] if plural in _SHORT else [],
+                "categories": ["all"] if kind.namespaced and plural != "controllerrevisions" else [],
             }
             for resource, kind in self.cluster.kinds.items()
             for of, _, plural in [resource.rpartition("/")]

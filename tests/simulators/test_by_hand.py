@@ -453,3 +453,15 @@ def test_gars_registry_tells_and_deletes_as_google_does(tmp_path: Path) -> None:
         assert statuses == [202, 202]
         missing = ask(f"{hand.facts['rest_endpoint']}/v1/nothing").json["error"]
         assert (missing["code"], missing["status"]) == (404, "NOT_FOUND")
+
+
+def test_kubernetes_serves_any_bearer_lists_and_single_objects(tmp_path: Path) -> None:
+    anybody = {"Authorization": "Bearer any"}
+    with started(tmp_path, "kubernetes") as hand:
+        pods = ask(f"{hand.address}/api/v1/pods", headers=anybody).json
+        assert [each["metadata"]["name"] for each in pods["items"]] == ["app"]
+        deployments = f"{hand.address}/apis/apps/v1/namespaces/default/deployments"
+        assert ask(f"{deployments}/deployments", headers=anybody).json["kind"] == "Deployment"
+        missing = ask(f"{deployments}/none", headers=anybody)
+        assert (missing.status, missing.json["kind"]) == (404, "Status")
+        assert ask(f"{hand.address}/apis/none/v1/nothing").json["reason"] == "NotFound"
