@@ -239,8 +239,8 @@ class Work:
     def _ready(self, shape: Shape, batch: Sequence[int], gone: set[int]) -> list[int]:
         """Choose what may be handed over now: nothing holds it any more.
 
-        Where an image doesn't go without all that refers to it, nothing else may hold that either, and its
-        tags must have been read. Where that must go first, it is handed over with the image.
+        Where an image doesn't go without all that refers to it, that is handed over with it: nothing else may
+        hold that either, and its tags must have been read.
         """
         free = [i for i in batch if gone.issuperset(shape.bound_to(i))]
         if not shape.cascades:
@@ -253,7 +253,7 @@ class Work:
             together = [i, *(j for j in shape.referring_to([i]) if j not in gone)]
             leaving = gone.union(ready, together)  # what is ready goes before it, or with it
             if read.issuperset(together) and all(leaving.issuperset(shape.bound_to(j)) for j in together):
-                ready.update(dict.fromkeys(together if self._registry.referrers_first else [i]))
+                ready.update(dict.fromkeys(together))
         return list(ready)
 
     def _pace(self, took: timedelta) -> None:

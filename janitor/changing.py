@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from janitor.core.image import Image
+from janitor.core.order import subjects_among
 from janitor.core.plan import Action
 from janitor.core.report import OutcomeKind
 from janitor.errors import Refused, RegistryError, Stopped, Unsupported
@@ -36,7 +37,11 @@ class Changes:
         self._name, self._repository = place
 
     def delete(self, images: Sequence[Image], along: Mapping[str, Sequence[str]]) -> Iterator[Result]:
-        """Delete images; ``along`` gives the digests that are to go with each."""
+        """Delete images; ``along`` gives the digests that are to go with each.
+
+        What refers to another of these is announced with it, since it may go with it, and is deleted after it
+        or stays with it, unless the registry has it first.
+        """
         try:
             kept = self._keepsakes(images)
         except RegistryError as error:
@@ -47,7 +52,27 @@ class Changes:
             self._intent(Change.DELETE, image, kept.get(image.digest), along.get(image.digest, ()))
             for image in images
         ]
-        return self._settled(images, intents, self._registry.delete)
+        together = self._registry.referrers_first
+        return self._settled(images, intents, self._registry.delete if together else self._in_turn)
+
+    def _in_turn(self, repository: str, images: Sequence[Image]) -> Iterator[Result]:
+        subjects = subjects_among(images)
+        if not subjects:
+            yield from self._registry.delete(repository, images)
+            return
+        stayed: set[str] = set()
+        for result in self._registry.delete(repository, [i for i in images if i.digest not in subjects]):
+            if result.outcome is not OutcomeKind.DELETED:
+                stayed.add(result.digest)
+            yield result
+        waiting = [image for image in images if image.digest in subjects]
+        while held := [image for image in waiting if not stayed.isdisjoint(subjects[image.digest])]:
+            for image in held:
+                stayed.add(image.digest)
+                why = "what it refers to was not deleted"
+                yield Result(digest=image.digest, outcome=OutcomeKind.SKIPPED, detail=why)
+            waiting = [image for image in waiting if image.digest not in stayed]
+        yield from self._registry.delete(repository, waiting)
 
     def archive(self, images: Sequence[Image], along: Mapping[str, Sequence[str]]) -> Iterator[Result]:
         """Move images to the archive class."""

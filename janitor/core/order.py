@@ -43,12 +43,21 @@ def holders(images: Sequence[Image]) -> dict[str, set[str]]:
     return found
 
 
+def subjects_among(images: Sequence[Image]) -> dict[str, set[str]]:
+    """Tell to which of these images each refers; those that refer to none of them are left out."""
+    there = {image.digest for image in images}
+    found: dict[str, set[str]] = {}
+    for image in images:
+        named = {image.subject, *map(scheme_subject, image.tags)} & there - {image.digest}
+        if named:
+            found[image.digest] = {subject for subject in named if subject is not None}
+    return found
+
+
 def waits(images: Sequence[Image]) -> dict[str, set[str]]:
     """Tell for which of these images each must wait: those that hold it, and those that refer to it."""
     found = holders(images)
-    for image in images:
-        subjects = (image.subject, *map(scheme_subject, image.tags))
+    for digest, subjects in subjects_among(images).items():
         for subject in subjects:
-            if subject in found and subject != image.digest:
-                found[subject].add(image.digest)
+            found[subject].add(digest)
     return found
