@@ -15,12 +15,11 @@ import contextlib
 import ipaddress
 import os
 import re
-import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgspec
 from waitress import wasyncore
@@ -201,26 +200,26 @@ def serving(application: Callable[..., Any], host: str, port: int) -> Iterator[t
 
     Raises UsageError where nobody can listen there.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sockets: dict[int, Any] = {}
     try:
-        listener = socket.create_server((host, port), family=family)
+        server = create_server(
+            application,
+            map=sockets,
+            host=host,
+            port=port,
+            threads=_THREADS,
+            connection_limit=_CONNECTIONS,
+            channel_timeout=_IDLE,
+            cleanup_interval=_IDLE // 3,
+            max_request_header_size=_HEADERS,
+            max_request_body_size=_BODY,
+            outbuf_high_watermark=_PENDING,
+            ident="",
+        )
     except OSError as error:
+        wasyncore.close_all(sockets)
         told = os.strerror(error.errno) if error.errno else error
         raise UsageError(f"--listen {address_of(host, port)}: nobody can listen there: {told}") from error
-    sockets: dict[int, Any] = {}
-    server = create_server(
-        application,
-        map=sockets,
-        sockets=[listener],
-        threads=_THREADS,
-        connection_limit=_CONNECTIONS,
-        channel_timeout=_IDLE,
-        cleanup_interval=_IDLE // 3,
-        max_request_header_size=_HEADERS,
-        max_request_body_size=_BODY,
-        outbuf_high_watermark=_PENDING,
-        ident="",
-    )
     closing = threading.Event()
 
     def loop() -> None:
@@ -231,7 +230,7 @@ def serving(application: Callable[..., Any], host: str, port: int) -> Iterator[t
     thread = threading.Thread(target=loop, name="web", daemon=True)
     thread.start()
     try:
-        yield host, int(listener.getsockname()[1])
+        yield host, int(cast("Any", server).effective_port)  # the stubs don't know it
     finally:
         closing.set()
         thread.join(2 * _POLL)
