@@ -28,9 +28,7 @@ BEGUN = Begun(run_id="run", lock="lock", started_at=NOW)
 
 
 def intent(name: str, **fields: Any) -> Intent:
-    return Intent(
-        at=NOW, action=Change.DELETE, registry="prod", repository="team/app", digest=name, **fields
-    )
+    return Intent(at=NOW, action=Change.DELETE, registry="prod", repository="team/app", digest=name, **fields)
 
 
 @pytest.fixture
