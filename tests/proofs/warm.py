@@ -228,7 +228,8 @@ def _watch(break_at: Break | None) -> list[Step]:
 
 
 def _warm_up() -> None:
-    """Load what a run loads."""
+    """Load what a run loads: another user may not be let to where Python keeps it."""
+    "localhost".encode("idna")
     import boto3  # noqa: PLC0415 - here and nowhere else
     import rich.console  # noqa: F401, PLC0415 - as above
 
