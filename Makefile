@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # Test processes: one for each core, unless it is said otherwise (make test JOBS=1).
 JOBS ?= auto
 # Real programs that tests run against.
-PEERS := chromium docker-registry kubectl openssl promtool skopeo
+PEERS := chromium docker-registry kubectl openssl prometheus promtool skopeo
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-long image-test check format docs manifests requirements peers bench setup clean

@@ -6,6 +6,7 @@ import html
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from janitor.core.legible import number
 from janitor.core.overview import DELETING, verdict
@@ -28,9 +29,9 @@ def overview(standing: Standing, entries: Sequence[Entry], now: datetime) -> str
     return "".join(_overview(standing, entries, now))
 
 
-def single(entry: Entry, running: Running | None, now: datetime) -> str:
+def single(entry: Entry, running: Running | None) -> str:
     """The page of a run that has no report."""
-    return "".join(_single(entry, running, now))
+    return "".join(_single(entry, running))
 
 
 def message(title: str, text: str) -> str:
@@ -53,7 +54,7 @@ def _overview(standing: Standing, entries: Sequence[Entry], now: datetime) -> It
         yield f'<p class="small">Read {_moment(standing.trouble_at)}; those from before stay in force.</p>\n'
         yield f"<pre>{html.escape(standing.trouble)}</pre></section>\n"
     yield from _schedules(standing, now)
-    yield from _runs(standing, entries, now)
+    yield from _runs(standing, entries)
     yield "</main>\n"
     yield _FOOT
 
@@ -107,12 +108,12 @@ def _schedules(standing: Standing, now: datetime) -> Iterator[str]:
         covers = ", ".join(f"{word} {name(text)}" for word, text in narrowed) or "all that the policies cover"
         following = each.cron.get_next_fire_time(None, now)
         yield f"<tr><td>{name(schedule.cron)} {words(schedule.timezone)}</td><td>{covers}</td>"
-        yield f'<td class="when" data-is="next">{_moment(following) if following else "never"}</td>'
+        yield f'<td class="when" data-is="next">{_there(following, schedule.timezone)}</td>'
         yield f'<td class="num soft">{_until(following, now) if following else ""}</td></tr>\n'
     yield "</tbody></table></section>\n"
 
 
-def _runs(standing: Standing, entries: Sequence[Entry], now: datetime) -> Iterator[str]:
+def _runs(standing: Standing, entries: Sequence[Entry]) -> Iterator[str]:
     yield '<section class="card"><h2>Runs</h2>\n'
     if not entries:
         yield '<p class="soft">Nothing ran yet.</p></section>\n'
@@ -121,14 +122,14 @@ def _runs(standing: Standing, entries: Sequence[Entry], now: datetime) -> Iterat
     yield '<th class="num">Images</th><th class="num">Planned</th><th class="num">Deleted</th>'
     yield '<th class="num">Freed, at most</th></tr></thead>\n<tbody>\n'
     for entry in entries[:_SHOWN]:
-        yield _row(entry, standing.running, now)
+        yield _row(entry, standing.running)
     yield "</tbody></table>\n"
     if len(entries) > _SHOWN:
         yield f'<p class="small soft">and {len(entries) - _SHOWN:,} earlier</p>\n'
     yield "</section>\n"
 
 
-def _row(entry: Entry, running: Running | None, now: datetime) -> str:
+def _row(entry: Entry, running: Running | None) -> str:
     kind, says = _outcome(entry, running)
     totals = entry.totals
     counts = ["", "", "", ""]
@@ -140,14 +141,14 @@ def _row(entry: Entry, running: Running | None, now: datetime) -> str:
             f"{totals.deleted:,}" if deleting else "",
             format_size(totals.deleted_bytes if deleting else totals.planned_bytes),
         ]
-    heads = ("images", "planned", "deleted", "freed, at most")
+    heads = ("images", "planned", "deleted", "freed")
     cells = "".join(
         f'<td class="num" data-is="{head}">{value}</td>' for head, value in zip(heads, counts, strict=True)
     )
     by = name(entry.schedule) if entry.schedule is not None else '<span class="soft">by hand</span>'
     return (
         f'<tr><td class="when"><a href="/runs/{html.escape(entry.run_id)}">{_moment(entry.started_at)}</a>'
-        f' <span class="soft small">{_took(entry, now)}</span></td><td>{by}</td>'
+        f' <span class="soft small">{_took(entry)}</span></td><td>{by}</td>'
         f'<td><span class="verdict {kind}">{says}</span></td>{cells}</tr>\n'
     )
 
@@ -168,13 +169,13 @@ def _outcome(entry: Entry, running: Running | None) -> tuple[str, str]:
     return "bad", f"failed ({entry.exit_code})"
 
 
-def _single(entry: Entry, running: Running | None, now: datetime) -> Iterator[str]:
+def _single(entry: Entry, running: Running | None) -> Iterator[str]:
     kind, says = _outcome(entry, running)
     yield from _head(f"Run of {entry.started_at:%Y-%m-%d %H:%M}")
     yield _mode(entry.mode == DELETING)
     yield f'</div>\n<p class="verdict {kind}">{html.escape(_sentence(entry, says))}</p>\n</header>\n<main>\n'
     yield '<section class="card"><dl class="facts">'
-    facts = [("run", name(entry.run_id)), ("began", _moment(entry.started_at)), ("took", _took(entry, now))]
+    facts = [("run", name(entry.run_id)), ("began", _moment(entry.started_at)), ("took", _took(entry))]
     if entry.schedule is not None:
         facts.append(("schedule", name(entry.schedule)))
     if entry.exit_code is not None:
@@ -191,6 +192,8 @@ def _single(entry: Entry, running: Running | None, now: datetime) -> Iterator[st
 
 
 def _sentence(entry: Entry, says: str) -> str:
+    if entry.error is not None:
+        return "It ended without a report"
     if entry.exit_code is None or entry.finished_at is None:
         return says[:1].upper() + says[1:]
     told = verdict(
@@ -209,16 +212,27 @@ def _moment(time: datetime) -> str:
     return f'<time datetime="{time:%Y-%m-%dT%H:%M:%SZ}">{time:%Y-%m-%d %H:%M} UTC</time>'
 
 
-def _took(entry: Entry, now: datetime) -> str:
-    if entry.finished_at is None:
-        return ""
-    del now
-    return format_duration(_round(entry.finished_at - entry.started_at)) or ""
+def _took(entry: Entry) -> str:
+    return "" if entry.finished_at is None else format_duration(_round(entry.finished_at - entry.started_at))
+
+
+def _there(time: datetime | None, timezone: str) -> str:
+    """A time as the clocks of a place show it."""
+    if time is None:
+        return "never"
+    there = time.astimezone(ZoneInfo(timezone))
+    return f'<time datetime="{time:%Y-%m-%dT%H:%M:%SZ}">{there:%a %Y-%m-%d %H:%M} {there:%Z}</time>'
 
 
 def _until(time: datetime, now: datetime) -> str:
-    minutes = timedelta(minutes=round((time - now) / timedelta(minutes=1)))
-    return f"in {format_duration(minutes)}" if minutes > timedelta() else "now"
+    """How long it is until then, in its two largest units."""
+    minutes = round((time - now) / timedelta(minutes=1))
+    if minutes <= 0:
+        return "now"
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = [f"{count}{unit}" for count, unit in ((days, "d"), (hours, "h"), (minutes, "m")) if count]
+    return f"in {' '.join(parts[:2])}"
 
 
 def _round(span: timedelta) -> timedelta:

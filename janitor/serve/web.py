@@ -139,7 +139,7 @@ class Web:
                 return Answer("".join(html.render(file.report, file.outcomes())), _HTML, policy=_REPORT)
         except FileError as error:
             entry = msgspec.structs.replace(entry, error=error.message)
-        text = page.single(entry, self._board.standing.running, self._clock())
+        text = page.single(entry, self._board.standing.running)
         return Answer(text, _HTML, policy=page.POLICY)
 
     # --- JSON ---------------------------------------------------------------------------------------------

@@ -85,7 +85,7 @@ def test_the_two_themes_are_told_apart_and_can_be_read(page: Page, address: str)
     for theme in ("light", "dark"):
         page.open(address, theme=theme)
         seen[theme] = {
-            where: page.value(_CONTRAST % where)
+            where: page.value(CONTRAST % where)
             for where in (".lead", ".soft", "bdi", ".tile span", ".grid .why", "svg text", ".card.bad li")
         }
         assert min(seen[theme].values()) >= 4.5, seen  # what WCAG 2 asks of text (AA)
@@ -114,7 +114,7 @@ def test_a_picture_of_it_can_be_taken(page: Page, address: str, tmp_path: Path) 
 
 
 # The contrast between the colour of a text and what it stands on.
-_CONTRAST = """(() => {
+CONTRAST = """(() => {
   const light = colour => {
     const parts = colour.match(/[0-9.]+/g).slice(0, 3).map(each => each / 255)
       .map(each => each <= 0.04045 ? each / 12.92 : ((each + 0.055) / 1.055) ** 2.4);
