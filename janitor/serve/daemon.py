@@ -66,7 +66,7 @@ class Daemon:
         self._progress = progress
         self._pause = pause
         self._asked = False
-        self._policies = Policies(settings.policies, environ, now)
+        self._policies = Policies(settings.policies, environ, now, deleting=settings.delete)
         self._lock = StateFolder.hold(folder, DAEMON_LOCK, settings.shard, lock=DAEMON_LOCK)
         self.history = History(folder)
         self._served = Served(folder, settings.shard)

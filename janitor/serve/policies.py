@@ -17,7 +17,7 @@ from janitor.opening import load_policies
 from janitor.policyfile.load import find_files
 from janitor.policyfile.nodes import Problems
 from janitor.redaction import redact
-from janitor.serve.schedules import Planned, planned
+from janitor.serve.schedules import Planned, planned, refuse_read_only
 
 _Print = tuple[tuple[str, int, int, int], ...]
 
@@ -25,8 +25,11 @@ _Print = tuple[tuple[str, int, int, int], ...]
 class Policies:
     """Raises PolicyError and UsageError when it is made, where the first version is wrong."""
 
-    def __init__(self, paths: Sequence[str], environ: Mapping[str, str], now: datetime) -> None:
+    def __init__(
+        self, paths: Sequence[str], environ: Mapping[str, str], now: datetime, *, deleting: bool
+    ) -> None:
         self._paths = paths
+        self._deleting = deleting
         self._environ = environ
         self._print = _look(paths)
         self.trouble: str | None = None
@@ -54,6 +57,8 @@ class Policies:
 
     def _load(self) -> None:
         policies = load_policies(self._paths, self._environ)
+        if self._deleting:
+            refuse_read_only(policies)
         self.schedules = planned(policies)
         self.current = policies
 

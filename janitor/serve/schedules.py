@@ -5,10 +5,14 @@ The name says all that makes the schedule: one that is changed is another, and h
 
 from __future__ import annotations
 
+from typing import cast
+
 import msgspec
 
+from janitor.core.pattern import PatternKind, PatternList
 from janitor.core.policy import PolicySet, Schedule
 from janitor.errors import UsageError
+from janitor.providers.keys import Keys
 from janitor.serve.trigger import Cron
 
 
@@ -36,6 +40,19 @@ def planned(policies: PolicySet) -> tuple[Planned, ...]:
             'policy files, such as schedules: [{cron: "15 3 * * *", timezone: Europe/Berlin}]'
         )
     return tuple(found.values())
+
+
+def refuse_read_only(policies: PolicySet) -> None:
+    """Raise UsageError where a schedule would delete in a registry that is only read: each run would fail."""
+    for schedule in policies.schedules:
+        chosen = PatternList.of(schedule.registries or ("*",), PatternKind.NAME)
+        for spec in policies.registries:
+            covered = any(policy.registries.selects(spec.name) for policy in policies.policies)
+            if covered and chosen.selects(spec.name) and not cast("Keys", spec.keys).abilities.deletes:
+                raise UsageError(
+                    f"{schedule.where}: this schedule covers registry {spec.name} ({spec.provider}), which "
+                    "is only read: leave out --delete, or name others under its `registries`"
+                )
 
 
 def _name(schedule: Schedule) -> str:

@@ -338,6 +338,20 @@ def test_without_a_schedule_it_does_not_start(place: Place) -> None:
         place.work(place.hours())
 
 
+def test_a_schedule_that_could_only_fail_is_told_at_the_start(place: Place) -> None:
+    registries = {
+        "prod": {"provider": "oci", "endpoint": place.address},
+        "copy": {"provider": "inventory", "path": "copy.jsonl"},
+    }
+    (place.site.folder / "copy.jsonl").touch()
+    place.site.policies(registries, schedules=[{"cron": "0 2 * * *"}])
+    with pytest.raises(UsageError, match=r"policies\.yaml:\d+: this schedule covers registry copy"):
+        place.work(place.hours(), delete=True)
+    place.site.policies(registries, schedules=[{"cron": "0 2 * * *", "registries": ["prod"]}])
+    place.work(place.hours(), delete=True)
+    assert place.tags("team/api") == {"1.0.0"}
+
+
 def test_with_wrong_policies_it_does_not_start(place: Place) -> None:
     place.policies.write_text("version: 1\nbogus: 1\n")
     with pytest.raises(PolicyError, match="bogus"):

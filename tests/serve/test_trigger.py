@@ -227,6 +227,25 @@ def test_what_is_never_due_is_refused(text: str) -> None:
     assert "never" in cron_problem(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("5/10 * * * *", "write 5-59/10"),
+        ("50-10 * * * *", "goes backwards"),
+        ("0 0 * * fri-sun", "goes backwards"),
+        ("0 24 * * *", "no hour"),
+        ("0 0 0 * *", "no day of the month"),
+        ("*/0 * * * *", "no minute"),
+        ("0 0 * * 8", "no day of the week"),
+        ("0 0 L * *", "no day of the month"),
+        ("0 0 * *", "five fields"),
+        ("@reboot", "begin with @"),
+    ],
+)
+def test_what_debians_cron_does_not_know_is_told(text: str, told: str) -> None:
+    assert told in cron_problem(text)
+
+
 _NUMBER = st.integers(0, 70).map(str)
 _WORD = st.one_of(_NUMBER, st.sampled_from(["jan", "DEC", "sun", "Fri", "L", "*", "1#2", "LW", "", "?"]))
 _PART = st.one_of(
