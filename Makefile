@@ -22,12 +22,15 @@ demo: $(READY)  ## all of the janitor on a sample registry in a local folder
 test: $(READY)  ## every test; the last line says which real programs were missing
 	@$(BIN)/pytest -n $(JOBS)
 
-test-long: $(READY)  ## every test, the laws on ten times as many examples
+test-long: $(READY)  ## every test, the laws on ten times as many examples, and kill -9 at every point
 	@HYPOTHESIS_PROFILE=long $(BIN)/pytest -n $(JOBS) --timeout=3600
 
 # Of its own, since it needs root and fetches packages: make peers PEERS="buildah mmdebstrap" brings its programs.
 image-test: $(READY)  ## build the image, without an engine, and run it as a cluster would
 	@JANITOR_REQUIRE_PEERS=1 $(BIN)/pytest -q tests/deploy/built_image.py
+
+stress: $(READY)  ## a minute of pushes to a real registry that is cleaned meanwhile; says what it counted
+	@HYPOTHESIS_PROFILE=long $(BIN)/pytest -n 0 -q tests/proofs/test_stress.py --timeout=3600
 
 check: $(READY)  ## all that is asked of a change besides the tests
 	$(BIN)/ruff format --check .
