@@ -5,19 +5,21 @@
   some cut by it and don't say so.
 - A manifest is asked with every manifest type in ``Accept``: with fewer, servers convert, or give out one
   platform for an index. What is read by digest is checked against it.
-- A 404 to a delete without the registry's own words is gone only if a look confirms it.
+- A 404 to a delete without the registry's own words is gone only if a look confirms it; after deletes that
+  were never answered, what can be looked for and isn't there is gone.
 
 Sources: OCI distribution-spec 1.1; behaviour of distribution 2.8, zot, Quay and Harbor where a line says so.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from janitor.core.manifest import ACCEPT
-from janitor.errors import Gone, Malformed, Refused, Unsupported
+from janitor.errors import Gone, Malformed, Refused, RegistryError, Unreachable, Unsupported
 from janitor.net import bearer
 from janitor.net.answers import (
     Body,
@@ -43,6 +45,8 @@ T = TypeVar("T")
 
 MANIFEST_LIMIT = 8 << 20  # distribution takes manifests of up to 4 MiB
 CONFIG_LIMIT = 16 << 20  # an image's configuration, with the history of its layers
+
+_LOST = "gone: a request without an answer did it"
 
 # An answer that is no success, what was asked, and what the server said -> what it means.
 Meaning = Callable[[Response, str, str], Trouble]
@@ -147,7 +151,12 @@ class Distribution:
             if isinstance(exc, Unsaid) and self.exists(repository, digest):
                 message = "the answer to its deletion was 404, but it is still there"
                 raise Refused(f"{repository}@{digest}: {message}") from None
-            return "gone: a request without an answer did it" if request.lost else "was gone already"
+            return _LOST if request.lost else "was gone already"
+        except Unreachable:
+            with contextlib.suppress(RegistryError):
+                if not self.exists(repository, digest):
+                    return _LOST
+            raise
         return None
 
     def put(self, repository: str, reference: str, content: bytes, media_type: str) -> None:

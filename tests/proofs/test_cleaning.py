@@ -16,7 +16,7 @@ from janitor.core.image import Image
 from janitor.core.manifest import scheme_subject
 from janitor.core.report import OutcomeKind
 from tests.conformance.harness import Harness
-from tests.conformance.harnesses import on
+from tests.conformance.harnesses import on, struck
 from tests.conformance.stages import ALL_FIELDS, EVERYTHING, Stage
 from tests.laws.verdicts import Source
 from tests.peers.distribution import Distribution, serving
@@ -305,3 +305,18 @@ def test_whatever_goes_wrong_nothing_is_lost_untold_and_later_runs_do_the_rest(
             gone = {name: seen.held - before[name].held for name, seen in cleaning.before.items()}
             expected_gone = {name: must.get(name, Left()).deleted for name in gone}
             assert gone == expected_gone, "\n".join(stories) + cleaning.story
+
+
+@struck("kind", lambda faults: faults.lost_kinds, deletes=True)
+def test_what_went_and_was_never_answered_is_looked_for(
+    harness: Harness, distribution: Serving, kind: str
+) -> None:
+    world, subject, _ = signed(harness)
+    assert harness.faults is not None
+    with placed(harness, world, distribution) as place:
+        place.write(PULL_REQUESTS, [])
+        world.fault(kind, times=1_000_000, match=harness.faults.deleting)
+        ran = place.run(delete=True)
+        gone = subject not in place.stage.held(harness.a)
+        outcomes = {each.action.digest: each.outcome for each in ran.outcomes}
+        assert gone is (outcomes[subject] is OutcomeKind.DELETED), told(ran)
