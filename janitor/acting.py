@@ -16,10 +16,11 @@ Rules that stand here:
 
 from __future__ import annotations
 
-import threading
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
+from typing import Protocol
 
 from janitor.changing import Changes
 from janitor.core.decision import Decisions
@@ -36,14 +37,28 @@ from janitor.planning import PlannedRepository, why_closed
 from janitor.premises import Opened, Premises
 from janitor.relisting import Relisting
 
-# Tags are to be read not longer than 60 s before a deletion; half of it is left for the deletion itself.
+# Tags are to be read not longer than 60 s before a deletion; half of it is left for the deletion itself. A
+# registry that makes us wait longer than that gets no further request for what they were read for.
 _TAGS_LAST = timedelta(seconds=30)
+_TAGS_AT_MOST = timedelta(seconds=60)
 # Of so many the tags are read at a time, as many as are deleted before these are old: where a registry tells
 # whose a tag is tag by tag, each reading asks for all of the repository.
 _MOST_READ = 1024
 
 _WENT = frozenset({OutcomeKind.DELETED, OutcomeKind.ARCHIVED})
 _PAST = {ActionKind.DELETE: "deleted", ActionKind.ARCHIVE: "archived"}
+
+
+class Halt(Protocol):
+    """What stops a run: for good, or what is begun in a block after an instant."""
+
+    def is_set(self) -> bool:
+        """Whether no further change may be begun."""
+
+    def meanwhile_after(
+        self, at: datetime, clock: Callable[[], datetime]
+    ) -> contextlib.AbstractContextManager[None]:
+        """Be set after this instant as long as the block lasts."""
 
 
 class Work:
@@ -58,7 +73,7 @@ class Work:
         relisting: Relisting,
         premises: Callable[[], Premises],
         journal: Journal,
-        stop: threading.Event,
+        stop: Halt,
         clock: Callable[[], datetime],
     ) -> None:
         self._repository = repository
@@ -218,6 +233,7 @@ class Work:
         """Delete or move a batch, what holds others first; false when some drifted, failed or must wait."""
         images = decisions.facts.images
         read_at: datetime | None = None
+        too_old = self._clock()
         while batch:
             if not may_go_on():
                 return False
@@ -225,11 +241,13 @@ class Work:
                 read_at = self._clock()
                 if self._moved([images[i] for i in batch]):
                     return False
+                # A reading that takes long itself leaves as much time as any: else nothing would ever go.
+                too_old = max(read_at + _TAGS_AT_MOST, self._clock() + _TAGS_LAST)
             ready = self._ready(decisions.facts.shape, batch, gone)
             if not ready:
                 return True
             hung_on = {images[i].digest: [images[j].digest for j in along[i]] for i in ready if i in along}
-            removed = self._removed(kind, [images[i] for i in ready], hung_on)
+            removed = self._removed(kind, [images[i] for i in ready], hung_on, too_old)
             gone.update(i for i in ready if images[i].digest in removed)
             if len(removed) < len(ready):
                 return False
@@ -279,13 +297,24 @@ class Work:
         return moved
 
     def _removed(
-        self, kind: ActionKind, images: Sequence[Image], along: Mapping[str, Sequence[str]]
+        self, kind: ActionKind, images: Sequence[Image], along: Mapping[str, Sequence[str]], too_old: datetime
     ) -> set[str]:
-        """Delete or move images and note what came of each; the digests of those that went are returned."""
+        """Delete or move images and note what came of each; the digests of those that went are returned.
+
+        What was not sent by when its tags are too old waits on, if at least something was.
+        """
         change = self._changes.delete if kind is ActionKind.DELETE else self._changes.archive
-        for result in change(images, along):
+        with self._stop.meanwhile_after(too_old, self._clock):
+            results = list(change(images, along))
+        unsent = [result.digest for result in results if result.outcome is OutcomeKind.SKIPPED]
+        for result in results:
             self._done[result.digest] = result.outcome, result.detail
-        went = {image.digest for image in images if self._done[image.digest][0] in _WENT}
+        if not self._stop.is_set():
+            why = "its tags had been read too long ago when its turn came"
+            self._done.update(dict.fromkeys(unsent, (OutcomeKind.SKIPPED, why)))
+        went = {result.digest for result in results if result.outcome in _WENT}
+        for digest in unsent if len(unsent) < len(results) else ():
+            del self._done[digest]
         for root in went if kind is ActionKind.DELETE else ():
             left = Leftover(root=root, rules=self._rules.get(root, ()))
             self._left.update((digest, left) for digest in along.get(root, ()))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -18,7 +17,7 @@ from typing import IO
 
 import msgspec
 
-from janitor.acting import Work
+from janitor.acting import Halt, Work
 from janitor.core.plan import Action
 from janitor.core.report import Outcome, OutcomeKind
 from janitor.files.journal import Journal
@@ -62,7 +61,7 @@ def apply(
     premises: Callable[[], Premises],
     journal: Journal,
     *,
-    stop: threading.Event,
+    stop: Halt,
     clock: Callable[[], datetime],
     progress: Progress,
     begin_after: Place | None = None,
@@ -98,7 +97,7 @@ def _carry_out(
     begin: Callable[[PlannedRepository, Opened, Sequence[Action]], Work],
     outcomes: Outcomes,
     *,
-    stop: threading.Event,
+    stop: Halt,
     progress: Progress,
 ) -> None:
     progress.started(sum(1 for repository in repositories if repository.is_due), "deleting")

@@ -54,6 +54,7 @@ class Stop(threading.Event):
 
     signal: int | None = None
     _expires: tuple[datetime, Callable[[], datetime]] | None = None
+    _holds: tuple[datetime, Callable[[], datetime]] | None = None
 
     def expire(self, at: datetime, clock: Callable[[], datetime]) -> None:
         """Be set from this instant on, by that clock."""
@@ -71,9 +72,19 @@ class Stop(threading.Event):
         at, clock = self._expires
         return clock() >= at
 
+    @contextlib.contextmanager
+    def meanwhile_after(self, at: datetime, clock: Callable[[], datetime]) -> Iterator[None]:
+        """Be set after this instant as long as the block lasts: what it rests on is too old then."""
+        self._holds = at, clock
+        try:
+            yield
+        finally:
+            self._holds = None
+
     def is_set(self) -> bool:
         """Whether no further change, and no further request, may be begun."""
-        return super().is_set() or self.expired
+        holds = self._holds
+        return super().is_set() or self.expired or (holds is not None and holds[1]() > holds[0])
 
 
 def _request(settings: Settings) -> Request:

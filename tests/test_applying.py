@@ -9,10 +9,12 @@ from janitor.core.image import Image
 from janitor.core.policy import PolicySet
 from janitor.core.report import OutcomeKind
 from janitor.core.use import InUse, SourceReading
-from janitor.errors import Unreachable
+from janitor.errors import Stopped, Unreachable
 from janitor.files.journal import JournalFile, read_journal
+from janitor.providers.interface import Result
 from tests.factories import delete, in_use, keep, limits, policy_set, registry_spec
 from tests.journeys.inprocess import APP, Clock, Journey, WorldRegistry, once, planned
+from tests.simulators.truth import Repository
 from tests.simulators.world import ARM64, World
 
 ARCHIVED, DELETED, FAILED, REFUSED, SKIPPED, UNTAGGED = (
@@ -372,6 +374,58 @@ def test_tags_are_read_again_when_they_are_older_than_a_minute(registry: WorldRe
     done = start(clock=clock).run()
     assert set(done.kinds()) == {DELETED}
     assert [method for method, _ in registry.asked].count("tags_now") > 2
+
+
+class Waiting(WorldRegistry):
+    """Each deletion waits so many seconds for its turn, and is not sent once it may not be."""
+
+    def __init__(self, world: World, clock: Clock, seconds: float) -> None:
+        super().__init__(world)
+        self.clock = clock
+        self.seconds = seconds
+        self.read_at = clock()
+        self.ages: list[timedelta] = []
+        self.stop: Callable[[], bool] = lambda: False
+
+    def _tags_now(self, repository: str, images: Sequence[Image]) -> Mapping[str, frozenset[str] | None]:
+        self.read_at = self.clock()
+        return super()._tags_now(repository, images)
+
+    def _delete_one(self, place: Repository, image: Image) -> Result:
+        self.clock.advance(seconds=self.seconds)
+        if self.stop():
+            raise Stopped("it may not be sent any more")
+        self.ages.append(self.clock() - self.read_at)
+        return super()._delete_one(place, image)
+
+
+def test_a_deletion_that_waits_too_long_for_its_turn_is_not_sent_before_tags_are_read_again(
+    world: World,
+) -> None:
+    """A registry that says "too many" lets a batch last for minutes."""
+    crowd(world, 40)
+    clock = Clock()
+    waiting = Waiting(world, clock, 25)
+    policies = policy_set(*RULES, limits=limits(grace="0h", max_percent=100))
+    journey = Journey(waiting, policies=policies, clock=clock)
+    waiting.stop = journey.stop.is_set
+    done = journey.run()
+    journey.close()
+    assert set(done.kinds()) == {DELETED}
+    assert max(waiting.ages) <= timedelta(seconds=60)
+    assert waiting.broke == []
+
+
+def test_deletions_whose_turn_never_comes_in_time_are_skipped_and_the_run_ends(world: World) -> None:
+    clock = Clock()
+    waiting = Waiting(world, clock, 300)
+    journey = Journey(waiting, policies=policy_set(*RULES), clock=clock)
+    waiting.stop = journey.stop.is_set
+    done = journey.run()
+    journey.close()
+    assert set(done.kinds()) == {SKIPPED}
+    assert waiting.deleted == []
+    assert "read too long ago" in done.why(tagged(world, "pr-1"))
 
 
 def test_tags_that_can_not_be_read_again_delete_nothing(registry: WorldRegistry, start: Start) -> None:
