@@ -215,7 +215,8 @@ class Registry(ABC):
     reference is of this registry when its name is one of these, a slash, and a repository. ``units_at_once``:
     how many units it pays to list side by side; a unit of many repositories is listed alone, as a stream.
     ``changes_at_once``: how many images are handed over at a time, its largest safe batch; what is begun is
-    waited for when a run is stopped. ``referrers_first``: it deletes no image while something refers to it.
+    waited for when a run is stopped. ``referrers_first``: it deletes what refers to
+    an image before that, and is handed both at once.
     """
 
     provider: ClassVar[str]

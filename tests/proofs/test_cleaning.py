@@ -320,3 +320,16 @@ def test_what_went_and_was_never_answered_is_looked_for(
         gone = subject not in place.stage.held(harness.a)
         outcomes = {each.action.digest: each.outcome for each in ran.outcomes}
         assert gone is (outcomes[subject] is OutcomeKind.DELETED), told(ran)
+
+
+@on(deletes=True)
+def test_a_run_deletes_an_image_with_a_tagged_one_that_refers_to_it(
+    harness: Harness, distribution: Serving
+) -> None:
+    world, subject, signature = signed(harness)
+    world.retag(harness.a, "pr-1-signed", signature, at="30d")
+    with placed(harness, world, distribution) as place:
+        place.write(PULL_REQUESTS, [])
+        ran = place.run(delete=True)
+        assert ran.report.exit_code == 0, told(ran)
+        assert place.stage.held(harness.a).isdisjoint({subject, signature}), told(ran)

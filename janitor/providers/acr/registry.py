@@ -68,6 +68,8 @@ class Acr(Registry):
 
     provider: ClassVar[str] = "acr"
     units_at_once: ClassVar[int] = 4
+    # What refers to an image goes with it unasked, and only what is handed over with it may.
+    referrers_first: ClassVar[bool] = True
     keys: ClassVar[type[Keys]] = AcrKeys
     # ``restores``: where soft delete is on; :meth:`keepsakes` asks, and is empty where it isn't.
 
