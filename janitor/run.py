@@ -270,7 +270,11 @@ def _remember_place(on: Ground, course: Course, plan: Plan, done: Outcomes | Non
     cut = course.cut or bool(broken_off) or unfinished
     if on.folder is not None:
         reached = done.reached if done is not None and unfinished else course.last
-        on.folder.move_to((reached or course.begin_after) if cut else None)
+        try:
+            on.folder.move_to((reached or course.begin_after) if cut else None)
+        except FileError as error:
+            # What was done is to be reported all the same.
+            errors.append(ErrorReport(code=error.code, message=error.message))
     return cut or (done is not None and done.limited)
 
 

@@ -130,8 +130,11 @@ class StateFolder:
     def move_to(self, place: tuple[str, str] | None) -> None:
         """Remember how far this run came; ``None``: it came to its end. Raises FileError."""
         if place is None:
-            with contextlib.suppress(FileNotFoundError):
-                self._position.unlink()
+            try:
+                self._position.unlink(missing_ok=True)
+            except OSError as error:
+                message = f"{self._position} can't be removed: {error.strerror or error}"
+                raise FileError(message) from error
             return
         registry, unit = place
         data = msgspec.json.encode(_Position(registry=registry, unit=unit)) + b"\n"

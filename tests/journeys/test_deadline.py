@@ -109,3 +109,14 @@ def test_a_signal_lets_the_next_run_go_on_there_too(place: Place) -> None:
     place.deleting_takes("team/d", minutes=61)
     place.run(delete=True)
     assert place.cleaned() == {"team/a", "team/b", "team/c", "team/d"}
+
+
+def test_a_place_that_can_not_be_written_down_loses_no_report(place: Place) -> None:
+    (place.site.folder / "state" / "position").mkdir(parents=True)
+    for _ in range(2):
+        place.deleting_takes("team/c", minutes=61)
+        done = place.run(delete=True)
+        assert done.exit_code == 1
+        assert [error.registry for error in done.report.errors] == [""]
+        assert "position" in done.report.errors[0].message
+    assert place.cleaned() == set(NAMES)
