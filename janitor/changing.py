@@ -142,11 +142,6 @@ class Changes:
             yield result
 
 
-def _archived(image: Image) -> Keepsake:
-    """What is archived comes back by its digest: it is there still."""
-    return Keepsake(digest=image.digest, tags=image.tags, media_type=image.media_type)
-
-
 def _answered(images: Sequence[Image], change: Callable[[], Iterator[Result]]) -> Iterator[Result]:
     """Every result, and one for each image that an error left without."""
     answered: set[str] = set()
