@@ -154,7 +154,7 @@ class Distribution:
             return _LOST if request.lost else "was gone already"
         except Unreachable:
             with contextlib.suppress(RegistryError):
-                if not self.exists(repository, digest):
+                if request.lost and not self.exists(repository, digest):
                     return _LOST
             raise
         return None

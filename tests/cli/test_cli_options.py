@@ -13,7 +13,7 @@ from janitor.cli.command import Option
 from janitor.cli.options import option
 from tests.cli.house import call, house
 
-ALL = ("run", "apply", "undo", "inventory", "report", "check", "test", "schema", "demo")
+ALL = ("run", "apply", "undo", "inventory", "report", "serve", "check", "test", "schema", "demo")
 
 
 def _into(got: list[Any]) -> Any:
