@@ -320,10 +320,8 @@ def _saved(inventory: Inventory, votes: Votes, protections: Protections, grace: 
 
 
 def _with_leftovers(decisions: Decisions, leftovers: Mapping[str, Leftover], grace: timedelta) -> Decisions:
-    """Let go what earlier runs left behind, unless something keeps it."""
-    votes, facts = decisions.votes, decisions.facts
-    kept = {votes.slots.image[s] for s, mask in enumerate(votes.kept) if mask}
-    staying = decisions.protections.images.keys() | kept
+    """Let go what earlier runs left behind, unless something protects it; no rule has a say in that."""
+    facts, staying = decisions.facts, decisions.protections.images.keys()
     left = left_behind(leftovers, facts.shape, staying, _arrived_within(facts, grace))
     gone = decisions.going | decisions.along.keys() | decisions.archived_along.keys()
     return msgspec.structs.replace(decisions, left={i: each for i, each in left.items() if i not in gone})

@@ -1,8 +1,9 @@
 """What should have gone along with an image that an earlier run deleted, and was left there.
 
 A run that was killed between an index and its platforms leaves untagged images that no rule may ever speak
-of. They go in the next run, if by then nothing names, tags, protects, keeps or uses them; nor may they have
-arrived within the grace: who pushes an index again pushes its platforms first.
+of. They go in the next run, if by then nothing names, tags, protects or uses them; rules have no more say in
+that than they had before. Nor may they have arrived within the grace: who pushes an index again pushes its
+platforms first.
 """
 
 from __future__ import annotations
