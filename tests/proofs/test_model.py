@@ -318,6 +318,10 @@ class Life(RuleBasedStateMachine):
 
 def test_a_registry_that_lives() -> None:
     steps = settings(
-        max_examples=_EXAMPLES, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+        max_examples=_EXAMPLES,
+        stateful_step_count=30,
+        deadline=None,
+        derandomize=os.environ.get("HYPOTHESIS_PROFILE") != "long",  # a change is tried on what the last was
+        suppress_health_check=list(HealthCheck),
     )
     run_state_machine_as_test(Life, settings=steps)
