@@ -110,6 +110,19 @@ def test_two_shards_of_one_state_folder_run_beside_one_another(
     assert done(estate.journals()) == gone(Truth.of(world), end)
 
 
+def test_a_shard_that_is_started_twice_at_once_runs_once(estate: Estate, server: EventfulOci) -> None:
+    pause = Pause()
+    server.listen(20, pause)
+    first = estate.warm.start(estate.job("--shard=0/2", ALONE))
+    assert pause.reached.wait(60)
+    asked = len(server.kinds)
+    second = estate.run("--shard=0/2")
+    assert (second.code, len(server.kinds)) == (1, asked)
+    assert "in use by run" in second.err
+    pause.over.set()
+    assert first.wait().code == 0
+
+
 def check(estate: Estate, server: EventfulOci, before: Truth, end: Truth, both: list[Ended]) -> None:
     """Nothing that stays is gone, every deletion is in a journal, and no outcome says what isn't so."""
     assert [each.code for each in both] == [0, 0], "".join(each.out for each in both)
